@@ -1,0 +1,141 @@
+package layers
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/env"
+)
+
+// Kind says how a recipe is realised.
+type Kind string
+
+// The kinds of recipe.
+const (
+	UnpackDeb Kind = "deb"       // one Debian package, unpacked and normalised
+	UnpackHex Kind = "hex"       // one Hex package below Prefix, with its .hex marker
+	Configure Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
+	Files     Kind = "files"     // the files in Files: source, scripts
+	Run       Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
+)
+
+// Recipe is one step in full. What is not in it, in the contents of its inputs
+// or in this program's key salt cannot reach the step's result.
+type Recipe struct {
+	// Name is unique within a plan: "deb:libc6", "compile". Not part of the key.
+	Name     string
+	Kind     Kind
+	Platform env.Platform
+
+	// Archive is what UnpackDeb and UnpackHex unpack.
+	Archive Archive
+	// Prefix is where in the layer the archive's tree lies; "" is its root.
+	Prefix string
+	// Facts are further values that decide the result, as key=value, sorted.
+	Facts []string
+
+	// Files are what a Files recipe holds, sorted by path.
+	Files []SourceFile
+
+	// Inputs name earlier steps. For Configure: the packages, in plan order.
+	Inputs []string
+
+	// Root names the steps merged into the root file system of a Run, lowest
+	// first; Over those mounted above it one by one.
+	Root, Over []string
+	// Work names the steps whose layers make up the project directory, lowest first.
+	Work []string
+	// Dir is the absolute path of the project directory inside.
+	Dir     string
+	Argv    []string
+	Env     []string // complete, sorted
+	Outputs []Output
+}
+
+// Archive is a pinned file and what the lock says of it.
+type Archive struct {
+	Name, Version, Arch string
+	Digest              digest.Digest // of the file
+	Inner               string        // Hex: the inner checksum, lower-case hex
+	Size                int64         // bytes; 0 where the lock has none (Hex)
+}
+
+// Output is one directory, relative to Dir, that a Run's layer keeps.
+type Output struct {
+	Path   string // kept with all below it; "." keeps everything
+	Strip  bool   // paths in the layer are relative to Path instead of Dir
+}
+
+// SourceFile is one file of a Files recipe.
+type SourceFile struct {
+	Path   string        // in the layer
+	Mode   uint32        // 0644, 0755, or 0777 for symlinks
+	Link   string        // symlink target; then no Digest
+	Digest digest.Digest // sha256 of the content
+	Size   int64
+}
+
+// InputNames lists every step that r reads, each once, in first-use order.
+func (r *Recipe) InputNames() []string {
+	var out []string
+	for _, list := range [][]string{r.Inputs, r.Root, r.Over, r.Work} {
+		for _, name := range list {
+			if !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// KeyOf returns the key of r given the layers its inputs realised to, by name,
+// and the text that was hashed. An input without a layer is an internal error.
+func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
+	k := newKeyHash()
+	k.add("kind", string(r.Kind))
+	k.add("platform", string(r.Platform))
+	switch r.Kind {
+	case UnpackDeb, UnpackHex:
+		a := r.Archive
+		k.add("name", a.Name)
+		k.add("version", a.Version)
+		k.add("arch", a.Arch)
+		k.add("archive", a.Digest.String())
+		k.add("inner", a.Inner)
+		k.add("prefix", r.Prefix)
+	case Files:
+		k.add("files.len", strconv.Itoa(len(r.Files)))
+		for _, f := range r.Files {
+			k.add("file", f.Path)
+			k.add("mode", strconv.FormatUint(uint64(f.Mode), 8))
+			k.add("link", f.Link)
+			k.add("content", f.Digest.String())
+		}
+	case Run:
+		k.add("dir", r.Dir)
+		k.list("argv", r.Argv)
+		k.list("env", r.Env)
+		for _, o := range r.Outputs {
+			k.add("output", o.Path)
+			k.add("strip", strconv.FormatBool(o.Strip))
+		}
+	}
+	k.list("fact", r.Facts)
+	for _, in := range []struct {
+		field string
+		names []string
+	}{{"input", r.Inputs}, {"root", r.Root}, {"over", r.Over}, {"work", r.Work}} {
+		k.add(in.field+".len", strconv.Itoa(len(in.names)))
+		for _, name := range in.names {
+			layer, ok := inputs[name]
+			if !ok {
+				return "", "", fmt.Errorf("internal error: key of %s: input %s has no layer", r.Name, name)
+			}
+			k.add(in.field, layer.DiffID.String())
+		}
+	}
+	return k.key(), k.text.String(), nil
+}
