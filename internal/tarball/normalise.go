@@ -75,7 +75,7 @@ func promoteLinks(all map[string]Entry) error {
 // linkedFile follows hard links from p to the file they share.
 func linkedFile(all map[string]Entry, p string) (string, error) {
 	at := p
-	for range len(all) {
+	for range len(all) + 1 {
 		e, ok := all[at]
 		if !ok || e.Kind != File && e.Kind != Hardlink {
 			return "", fmt.Errorf("hard link %q: %q is not a file of the tree", p, at)
