@@ -1,0 +1,83 @@
+package env
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// lockFormat salts LockDigest. It changes when the text below or its meaning
+// does, which makes all locks stale.
+const lockFormat = "retort manifest for lock 1"
+
+// LockDigest is the sha256 of the parts of the manifest that its lock depends
+// on: toolchain, base, nif, rebar3 plugins, what the image needs from the
+// distribution, and the platforms. Nothing else makes a lock stale.
+func (m *Manifest) LockDigest() digest.Digest {
+	return digest.FromBytes(m.lockText())
+}
+
+// CheckLock returns *StaleLockError if the lock was not made for this manifest.
+func (m *Manifest) CheckLock(l *Lock) error {
+	if want := m.LockDigest(); l.Manifest != want {
+		return &StaleLockError{Want: want, Got: l.Manifest}
+	}
+	return nil
+}
+
+// lockText is what LockDigest hashes: a line for each value. A target whose
+// values equal those of the build without a target leaves no trace.
+func (m *Manifest) lockText() []byte {
+	var b strings.Builder
+	b.WriteString(lockFormat + "\n")
+	for _, p := range m.platforms {
+		plain := m.configText(p, "")
+		fmt.Fprintf(&b, "platform %q\n%s", p, plain)
+		for _, target := range m.targets {
+			if t := m.configText(p, target); t != plain {
+				fmt.Fprintf(&b, "target %q on %q\n%s", target, p, t)
+			}
+		}
+	}
+	return []byte(b.String())
+}
+
+func (m *Manifest) configText(p Platform, target string) string {
+	c := m.config(p, target)
+	var b strings.Builder
+	line := func(key string, value any) { fmt.Fprintf(&b, "%s = %q\n", key, value) }
+	// The order of packages means nothing: moving one leaves the lock valid.
+	set := func(key string, names []string) {
+		names = slices.Sorted(slices.Values(names))
+		line(key, names)
+	}
+	line("toolchain.otp", c.Toolchain.OTP)
+	line("toolchain.elixir", c.Toolchain.Elixir)
+	line("toolchain.openssl", c.Toolchain.OpenSSL)
+	line("toolchain.hex", c.Toolchain.Hex)
+	line("toolchain.rebar3", c.Toolchain.Rebar3)
+	line("toolchain.from", c.Toolchain.From)
+	line("base.distribution", c.Base.Distribution)
+	line("base.suite", c.Base.Suite)
+	line("base.snapshot", c.Base.Snapshot)
+	set("base.components", c.Base.Components)
+	set("base.packages", c.Base.Packages)
+	set("base.allow_expired", c.Base.AllowExpired)
+	line("base.keyring", m.effective(p, target).sub("base").file("keyring").written)
+	for _, n := range c.NIFs {
+		set("nif."+n.Dep+".build", n.Build)
+		if n.Runtime != nil { // named as none is not the same as not named
+			set("nif."+n.Dep+".runtime", n.Runtime)
+		}
+	}
+	for _, plugin := range c.Hex.Plugins {
+		line("hex.plugins."+plugin.Name, plugin.Version)
+	}
+	set("image.packages", c.Image.Packages)
+	fmt.Fprintf(&b, "image.shell = %t\n", c.Image.Shell)
+	fmt.Fprintf(&b, "image.ca_certificates = %t\n", c.Image.CACertificates)
+	fmt.Fprintf(&b, "image.timezones = %t\n", c.Image.Timezones)
+	return b.String()
+}

@@ -1,0 +1,385 @@
+package env
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const minimal = "[toolchain]\notp = \"27.3.4.1\"\nelixir = \"1.18.3\"\n"
+
+func parse(t *testing.T, text string) *Manifest {
+	t.Helper()
+	m, err := ParseManifest("toolchain.toml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func config(t *testing.T, m *Manifest, p Platform, target string) Config {
+	t.Helper()
+	c, err := m.For(p, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func defaults() Config {
+	return Config{
+		Platform:  LinuxAMD64,
+		Toolchain: Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", From: "debian"},
+		Base:      Base{Distribution: "debian", Suite: "trixie", Components: []string{"main"}},
+		Release:   Release{Version: Version{From: VersionMix}, MixEnv: "prod", MixTarget: "host"},
+		Image: Image{
+			User: User{UID: 65532, GID: 65532}, Env: map[string]string{}, Labels: map[string]string{},
+			CACertificates: true, StopSignal: "SIGTERM",
+		},
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	m := parse(t, minimal)
+	if diff := cmp.Diff(Platforms(), m.Platforms()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(defaults(), config(t, m, LinuxAMD64, "")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	data, err := os.ReadFile("testdata/every-key.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := ParseManifest("app/toolchain.toml", data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Platform:  LinuxAMD64,
+		Toolchain: Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", OpenSSL: "3.5.7", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"},
+		Base: Base{
+			Distribution: "debian", Suite: "trixie", Snapshot: "2026-11-20",
+			Components: []string{"main", "contrib"}, Packages: []string{"git", "cmake"},
+			AllowExpired: []string{"forky"}, Keyring: "keys/debian.gpg",
+		},
+		Hex: Hex{
+			Repos: []HexRepo{
+				{Name: "acme", URL: "https://hex.acme.example/repo", PublicKey: "app/keys/acme.pem", AuthEnv: "ACME_KEY"},
+				{Name: "hexpm:shop", AuthEnv: "RETORT_HEX_HEXPM_SHOP_KEY"},
+			},
+			Plugins: []HexPlugin{{"pc", "1.15.0"}, {"rebar3_hex", "7.0.8"}},
+		},
+		NIFs: []NIF{
+			{Dep: "exqlite", Build: []string{"libsqlite3-dev"}, Runtime: []string{"libsqlite3-0"}},
+			{Dep: "jiffy", Build: []string{"g++"}},
+		},
+		Release: Release{Name: "shop", Version: Version{From: VersionFile, Path: "VERSION"}, MixEnv: "prod", MixTarget: "rpi"},
+		Image: Image{
+			Repository: "registry.example:5000/team/shop", Ports: []string{"4000/tcp", "4001/udp"},
+			User: User{UID: 1000, GID: 100}, Env: map[string]string{"PORT": "4000"},
+			Labels:  map[string]string{"org.opencontainers.image.source": "https://example.org/shop"},
+			Volumes: []string{"/data"}, Packages: []string{"netbase"}, Shell: true, Timezones: true,
+			Cmd: []string{"/app/bin/shop", "eval", "Shop.migrate()", "eval"}, StopSignal: "SIGINT",
+		},
+	}
+	if diff := cmp.Diff(want, config(t, m, LinuxAMD64, "")); diff != "" {
+		t.Error(diff)
+	}
+	staging := config(t, m, LinuxARM64, "staging")
+	if staging.Release.MixEnv != "staging" || staging.Release.Version.From != VersionGit || staging.Release.Version.Path != "" {
+		t.Errorf("release of staging: %+v", staging.Release)
+	}
+	if diff := cmp.Diff([]string{"gcc", "libatomic1"}, staging.NIFs[0].Build); diff != "" {
+		t.Error(diff)
+	}
+	if got := staging.NIFs[0].Runtime; got == nil || len(got) != 0 {
+		t.Errorf("runtime named as none: %#v", got)
+	}
+	if staging.Image.Env["PORT"] != "4000" || staging.Image.Env["STAGE"] != "staging" {
+		t.Errorf("env of staging: %v", staging.Image.Env)
+	}
+	if got := config(t, m, LinuxAMD64, "root").Image.User; got != (User{}) {
+		t.Errorf("user of root: %v", got)
+	}
+}
+
+func TestConfigIsTheCallersOwn(t *testing.T) {
+	m := parse(t, minimal+"[base]\npackages = [\"git\"]\n[image]\nenv = {A = \"1\"}\n")
+	c := config(t, m, LinuxAMD64, "")
+	c.Base.Packages[0], c.Image.Env["A"] = "changed", "changed"
+	again := config(t, m, LinuxAMD64, "")
+	if again.Base.Packages[0] != "git" || again.Image.Env["A"] != "1" {
+		t.Error("a caller changed the manifest")
+	}
+}
+
+func TestForUnknown(t *testing.T) {
+	m := parse(t, "platforms = [\"linux/amd64\"]\n"+minimal+"[target.staging]\n[target.edge]\n")
+	for _, tt := range []struct {
+		p            Platform
+		target, want string
+	}{
+		{LinuxARM64, "", `platform "linux/arm64": manifest has linux/amd64`},
+		{Any, "", `platform "any": manifest has linux/amd64`},
+		{LinuxAMD64, "stagin", `target "stagin": manifest has edge, staging`},
+	} {
+		if _, err := m.For(tt.p, tt.target); err == nil || err.Error() != tt.want {
+			t.Errorf("For(%q, %q): %v, want %s", tt.p, tt.target, err, tt.want)
+		}
+	}
+	if _, err := parse(t, minimal).For(LinuxAMD64, "x"); err == nil || err.Error() != `target "x": manifest has no targets` {
+		t.Error(err)
+	}
+}
+
+func TestManifestProblems(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"empty", "", `
+m.toml: toolchain.elixir: missing: the version of Elixir, such as "1.18.3"
+m.toml: toolchain.otp: missing: the version of Erlang/OTP, such as "27.3.4.1"`},
+		{"all at once", `platfrom = 1
+[toolchain]
+opt = "27"
+elixir = 1.18
+from = "source"
+[base]
+packages = ["git", "Git", 3, "git"]
+allow_expired = "forky"
+[image]
+ports = ["4000", "0/tcp", "4000/tcp", "99999"]
+shell = "yes"
+user = "app"
+env = { RELEASE_COOKIE = "x", "A B" = "1" }
+volumes = ["/data/../etc"]
+[target.Staging]
+`, `
+m.toml:1: platfrom: unknown key: nearest is platform
+m.toml:3: toolchain.opt: unknown key: nearest is otp
+m.toml:4: toolchain.elixir: want a string in quotes, got a float
+m.toml:5: toolchain.from: "source": want debian
+m.toml:7: base.packages[1]: "Git": want the name of a Debian package, such as libssl-dev
+m.toml:7: base.packages[2]: want a string in quotes, got an integer
+m.toml:7: base.packages[3]: "git" is listed twice
+m.toml:8: base.allow_expired: want an array of strings, got a string
+m.toml:10: image.ports[1]: "0/tcp": want a port from 1 to 65535 with tcp, udp or sctp, such as 4000/tcp
+m.toml:10: image.ports[2]: "4000/tcp" is listed twice
+m.toml:10: image.ports[3]: "99999": want a port from 1 to 65535 with tcp, udp or sctp, such as 4000/tcp
+m.toml:11: image.shell: want true or false, got a string
+m.toml:12: image.user: "app": want numbers as uid or uid:gid, such as 65532:65532
+m.toml:13: image.env."A B": "A B": want the name of an environment variable
+m.toml:13: image.env.RELEASE_COOKIE: a cookie is a secret and cannot be part of an image; set it where the container runs
+m.toml:14: image.volumes[0]: "/data/../etc": want a clean absolute path below /, such as /data
+m.toml:15: target.Staging: "Staging": want a target's name, such as staging`},
+		{"far from any key", minimal + "qqqqqqqq = 1\n", `
+m.toml:4: toolchain.qqqqqqqq: unknown key: known here are elixir, from, hex, openssl, otp, rebar3`},
+		{"syntax", "[toolchain]\notp = \n", `
+m.toml:2: toolchain.otp: expected value but found '\n' instead`},
+		{"unclosed", "[toolchain\notp = 1\n", `
+m.toml:2: expected '.' or ']' to end table name, but got '\n' instead`},
+		{"key twice", minimal + "otp = \"1\"\n", `
+m.toml:4: toolchain.otp: Key 'toolchain.otp' has already been defined.`},
+		{"quoted date", minimal + "[base]\nsnapshot = 2026-11-20\n", `
+m.toml:5: base.snapshot: want a string in quotes, got a date or time`},
+		{"no such day", minimal + "[base]\nsnapshot = \"2026-02-30\"\n", `
+m.toml:5: base.snapshot: "2026-02-30": want a day as YYYY-MM-DD, from 2005 on`},
+		{"root", minimal + "[target.edge.image]\nuser = \"0\"\n", `
+m.toml: image.user: 0:0 is root: set allow_root = true if it must be`},
+		{"secret in URL", minimal + "[hex.repos.acme]\nurl = \"https://me:secret@hex.acme.example\"\n", `
+m.toml:5: hex.repos.acme.url: URL holds a user or password: name the variable that holds the key in auth_env`},
+		{"repository without URL", minimal + "[hex.repos.acme]\n", `
+m.toml:4: hex.repos.acme.url: missing: where the repository is`},
+		{"version", minimal + "[release]\nversion = { from = \"git\", path = \"x\" }\n", `
+m.toml:5: release.version.path: only goes with from = "file"`},
+		{"version without path", minimal + "[release]\nversion = { from = \"file\" }\n", `
+m.toml:5: release.version.path: missing: the file that holds the version`},
+		{"version outside", minimal + "[release.version]\nfrom = \"file\"\npath = \"../VERSION\"\n", `
+m.toml:6: release.version.path: "../VERSION": want a file below the project's folder, such as VERSION`},
+		{"mix_env twice", minimal + "[target.edge]\nmix_env = \"edge\"\n[target.edge.release]\nmix_env = \"prod\"\n", `
+m.toml:5: target.edge.mix_env: "edge", but its release.mix_env is "prod"`},
+		{"repository with tag", minimal + "[image]\nrepository = \"shop:1\"\n", `
+m.toml:5: image.repository: "shop:1": want a repository without tag or digest, such as registry.example/shop`},
+		{"absolute keyring", minimal + "[base]\nkeyring = \"/etc/x\"\n", `
+m.toml:5: base.keyring: "/etc/x": want a file relative to the manifest's folder`},
+		{"array of tables", minimal + "[[image]]\n", `
+m.toml:4: image: want a table, got an array of tables`},
+		{"no platform", "platforms = []\n" + minimal, `
+m.toml:1: platforms: empty: want linux/amd64, linux/arm64 or both`},
+		{"platform twice", "platforms = [\"amd64\", \"linux/amd64\"]\n" + minimal, `
+m.toml:1: platforms[1]: "linux/amd64" is listed twice`},
+		{"extends nowhere", "extends = \"x.toml\"\n" + minimal, `
+m.toml:1: extends: no other manifest can be read here`},
+		{"deep key", strings.Repeat("a.", 20000) + "a = 1\n", `
+m.toml:1: nested deeper than 12`},
+		{"deep array", "a = " + strings.Repeat("[", 20000) + "\n", `
+m.toml:1: nested deeper than 12`},
+		{"deep table", "a = " + strings.Repeat("{a=", 20000) + "\n", `
+m.toml:1: nested deeper than 12`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseManifest("m.toml", []byte(tt.in), nil)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			var list ErrorList
+			if !errors.As(err, &list) {
+				t.Fatalf("%T is no ErrorList", err)
+			}
+			if diff := cmp.Diff(strings.TrimPrefix(tt.want, "\n"), err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestManyProblems(t *testing.T) {
+	var b strings.Builder
+	for range 500 {
+		b.WriteString("\"Bad\",")
+	}
+	_, err := ParseManifest("m.toml", []byte(minimal+"[base]\npackages = ["+b.String()+"]\n"), nil)
+	var list ErrorList
+	if !errors.As(err, &list) || len(list) != maxErrors+1 || !strings.Contains(err.Error(), "and 400 more problems") {
+		t.Errorf("%d problems, last %v", len(list), list[len(list)-1])
+	}
+}
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestExtends(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"toolchain.toml": minimal + `[base]
+packages = ["git"]
+keyring = "keys/debian.gpg"
+[nif.jiffy]
+build = ["g++"]
+[nif.exqlite]
+build = ["gcc", "make"]
+runtime = ["libsqlite3-0"]
+[release]
+version = { from = "file", path = "VERSION" }
+[target.staging]
+mix_env = "staging"
+`,
+		"apps/base.toml": "extends = \"../toolchain.toml\"\n[toolchain]\nelixir = \"1.19.0\"\n",
+		"apps/shop/toolchain.toml": `extends = "../base.toml"
+[toolchain]
+hex = "2.0.6"
+[base]
+packages = ["cmake"]
+[nif.exqlite]
+build = []
+[release]
+version = { from = "git" }
+[target.staging.image]
+shell = true
+`,
+	})
+	m, err := LoadManifest(filepath.Join(dir, "apps/shop/toolchain.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config(t, m, LinuxAMD64, "staging")
+	want := defaults()
+	want.Target = "staging"
+	want.Toolchain.Elixir, want.Toolchain.Hex = "1.19.0", "2.0.6"
+	want.Base.Packages, want.Base.Keyring = []string{"cmake"}, filepath.Join(dir, "keys/debian.gpg")
+	want.NIFs = []NIF{
+		{Dep: "exqlite", Build: []string{}, Runtime: []string{"libsqlite3-0"}},
+		{Dep: "jiffy", Build: []string{"g++"}},
+	}
+	want.Release.Version, want.Release.MixEnv, want.Image.Shell = Version{From: VersionGit}, "staging", true
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Error(diff)
+	}
+	if len(m.Files()) != 3 {
+		t.Errorf("files: %q", m.Files())
+	}
+}
+
+func TestExtendsProblems(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, dir, map[string]string{
+		"a.toml":       "extends = \"sub/b.toml\"\n" + minimal,
+		"sub/b.toml":   "extends = \"../a.toml\"\n",
+		"self.toml":    "extends = \"self.toml\"\n" + minimal,
+		"missing.toml": "extends = \"nowhere.toml\"\n" + minimal,
+		"folder.toml":  "extends = \"sub\"\n" + minimal,
+		"two.toml":     "extends = \"bad.toml\"\ntypo = 1\n" + minimal,
+		"bad.toml":     "[base]\nsuite = \"X\"\n",
+	})
+	if err := os.Symlink("link.toml", filepath.Join(dir, "link.toml")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"a.toml":       "sub/b.toml:1: extends: cycle: a.toml extends sub/b.toml extends a.toml",
+		"self.toml":    "self.toml:1: extends: cycle: self.toml extends self.toml",
+		"missing.toml": `missing.toml:1: extends: read "nowhere.toml": stat nowhere.toml: no such file or directory`,
+		"folder.toml":  `folder.toml:1: extends: read "sub": read sub: not a regular file`,
+		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are base, extends, hex, image, nif, platform, platforms, release, target, toolchain",
+		"link.toml":    "read manifest: stat link.toml: too many levels of symbolic links",
+	} {
+		if _, err := LoadManifest(name); err == nil || err.Error() != want {
+			t.Errorf("%s:\n%v\nwant\n%s", name, err, want)
+		}
+	}
+	if _, err := LoadManifest("none.toml"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	// A name that the file system keeps new for ever is cut by the length of the chain.
+	endless := func(rel string) ([]byte, string, error) { return []byte("extends = \"d/x.toml\"\n"), rel, nil }
+	_, err := ParseManifest("x.toml", []byte("extends = \"d/x.toml\"\n"), endless)
+	if err == nil || !strings.Contains(err.Error(), "chain of more than 16 manifests") {
+		t.Error(err)
+	}
+}
+
+func TestManifestBounds(t *testing.T) {
+	big := make([]byte, maxManifest+1)
+	for i := range big {
+		big[i] = '\n'
+	}
+	if _, err := ParseManifest("m.toml", big, nil); err == nil || err.Error() != "m.toml: longer than 1048576 bytes" {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "m.toml")
+	if err := os.WriteFile(path, big, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadManifest(path); err == nil || !strings.HasSuffix(err.Error(), "longer than 1048576 bytes") {
+		t.Error(err)
+	}
+}
+
+// The workspace's own manifest is what docs and examples point to.
+func TestWorkspaceManifest(t *testing.T) {
+	m, err := LoadManifest("../toolchain.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"}
+	if diff := cmp.Diff(want, config(t, m, LinuxARM64, "").Toolchain); diff != "" {
+		t.Error(diff)
+	}
+}

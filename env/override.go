@@ -1,0 +1,202 @@
+package env
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// For returns what the manifest asks for on a platform and for a target; ""
+// is the build without a target. Overrides of the platform go over the
+// manifest's own keys, and those of the target over both.
+func (m *Manifest) For(p Platform, target string) (Config, error) {
+	if !slices.Contains(m.platforms, p) {
+		return Config{}, fmt.Errorf("platform %s: manifest has %s", quote(string(p)), listing(m.platforms))
+	}
+	if target != "" && !slices.Contains(m.targets, target) {
+		if len(m.targets) == 0 {
+			return Config{}, fmt.Errorf("target %s: manifest has no targets", quote(target))
+		}
+		return Config{}, fmt.Errorf("target %s: manifest has %s", quote(target), listing(m.targets))
+	}
+	return m.config(p, target), nil
+}
+
+func listing[S ~string](names []S) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = string(n)
+	}
+	return strings.Join(all, ", ")
+}
+
+// effective is the manifest with the overrides of a platform and target.
+func (m *Manifest) effective(p Platform, target string) table {
+	t := merge(m.root, m.root.sub("platform").sub(p.Arch()))
+	return merge(t, m.root.sub("target").sub(target))
+}
+
+// config builds the Config of a platform and target that exist.
+func (m *Manifest) config(p Platform, target string) Config {
+	t := m.effective(p, target)
+	return Config{
+		Platform:  p,
+		Target:    target,
+		Toolchain: toolchainOf(t.sub("toolchain")),
+		Base:      baseOf(t.sub("base")),
+		Hex:       hexOf(t.sub("hex")),
+		NIFs:      nifsOf(t.sub("nif")),
+		Release:   releaseOf(t.sub("release")),
+		Image:     imageOf(t.sub("image")),
+	}
+}
+
+func toolchainOf(t table) Toolchain {
+	return Toolchain{
+		OTP:     t.text("otp", ""),
+		Elixir:  t.text("elixir", ""),
+		OpenSSL: t.text("openssl", ""),
+		Hex:     t.text("hex", ""),
+		Rebar3:  t.text("rebar3", ""),
+		From:    t.text("from", "debian"),
+	}
+}
+
+func baseOf(t table) Base {
+	b := Base{
+		Distribution: t.text("distribution", "debian"),
+		Suite:        t.text("suite", "trixie"),
+		Snapshot:     t.text("snapshot", ""),
+		Components:   t.list("components"),
+		Packages:     t.list("packages"),
+		AllowExpired: t.list("allow_expired"),
+		Keyring:      t.file("keyring").path,
+	}
+	if b.Components == nil {
+		b.Components = []string{"main"}
+	}
+	return b
+}
+
+func hexOf(t table) Hex {
+	var h Hex
+	repos := t.sub("repos")
+	for _, name := range repos.names() {
+		r := repos.sub(name)
+		h.Repos = append(h.Repos, HexRepo{
+			Name:      name,
+			URL:       r.text("url", ""),
+			PublicKey: r.file("public_key").path,
+			AuthEnv:   r.text("auth_env", authEnv(name)),
+		})
+	}
+	plugins := t.texts("plugins")
+	for _, name := range slices.Sorted(maps.Keys(plugins)) {
+		h.Plugins = append(h.Plugins, HexPlugin{Name: name, Version: plugins[name]})
+	}
+	return h
+}
+
+// authEnv is the variable that holds a repository's key unless the manifest
+// names another: hexpm:acme has RETORT_HEX_HEXPM_ACME_KEY.
+func authEnv(repo string) string {
+	upper := strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(repo))
+	return "RETORT_HEX_" + upper + "_KEY"
+}
+
+func nifsOf(t table) []NIF {
+	var nifs []NIF
+	for _, dep := range t.names() {
+		n := t.sub(dep)
+		nifs = append(nifs, NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")})
+	}
+	return nifs
+}
+
+func releaseOf(t table) Release {
+	r := Release{
+		Name:      t.text("name", ""),
+		Version:   Version{From: VersionMix},
+		MixEnv:    t.text("mix_env", "prod"),
+		MixTarget: t.text("mix_target", "host"),
+	}
+	if v, ok := t["version"].(Version); ok {
+		r.Version = v
+	}
+	return r
+}
+
+func imageOf(t table) Image {
+	return Image{
+		Repository:     t.text("repository", ""),
+		Ports:          t.list("ports"),
+		User:           userOf(t),
+		Env:            t.texts("env"),
+		Labels:         t.texts("labels"),
+		Volumes:        t.list("volumes"),
+		Packages:       t.list("packages"),
+		Shell:          t.flag("shell", false),
+		CACertificates: t.flag("ca_certificates", true),
+		Timezones:      t.flag("timezones", false),
+		Cmd:            t.list("cmd"),
+		StopSignal:     t.text("stop_signal", "SIGTERM"),
+	}
+}
+
+func userOf(image table) User {
+	uid, gid, _ := strings.Cut(image.text("user", "65532:65532"), ":")
+	u, _ := parseID(uid) // the walker has checked both
+	g, _ := parseID(gid)
+	return User{UID: u, GID: g}
+}
+
+// check finds what is wrong with whole configurations rather than with single
+// keys, over every platform and target.
+func (m *Manifest) check(lines map[string]int) error {
+	var errs ErrorList
+	fail := func(key string, err error) { errs.add(m.files[0], lineOf(lines, key), key, err) }
+	if len(m.platforms) == 0 {
+		fail("platforms", errors.New("empty: want linux/amd64, linux/arm64 or both"))
+	}
+	if len(m.targets) > maxTargets {
+		fail("target", fmt.Errorf("%d targets: want at most %d", len(m.targets), maxTargets))
+		return errs.err()
+	}
+	for _, r := range hexOf(m.root.sub("hex")).Repos {
+		if r.URL == "" && r.Name != "hexpm" && !strings.HasPrefix(r.Name, "hexpm:") {
+			fail(joinKey(joinKey(joinKey("hex", "repos"), r.Name), "url"), errors.New("missing: where the repository is"))
+		}
+	}
+	for _, target := range append([]string{""}, m.targets...) {
+		for _, p := range m.platforms {
+			m.checkConfig(p, target, fail)
+		}
+	}
+	return errs.err()
+}
+
+func (m *Manifest) checkConfig(p Platform, target string, fail func(string, error)) {
+	c := m.config(p, target)
+	if c.Toolchain.OTP == "" {
+		fail("toolchain.otp", errors.New(`missing: the version of Erlang/OTP, such as "27.3.4.1"`))
+	}
+	if c.Toolchain.Elixir == "" {
+		fail("toolchain.elixir", errors.New(`missing: the version of Elixir, such as "1.18.3"`))
+	}
+	if len(c.Base.Components) == 0 {
+		fail("base.components", errors.New(`empty: want at least "main"`))
+	}
+	if c.Image.User.UID == 0 && !m.effective(p, target).sub("image").flag("allow_root", false) {
+		fail("image.user", fmt.Errorf("%s is root: set allow_root = true if it must be", c.Image.User))
+	}
+	if c.Image.Cmd != nil && len(c.Image.Cmd) == 0 {
+		fail("image.cmd", errors.New("empty: leave it out to start the release"))
+	}
+}
