@@ -1,0 +1,3 @@
+import Config
+config :hello, greeting: "hello"
+config :logger, level: :info
