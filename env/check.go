@@ -60,8 +60,8 @@ func oneOf(values ...string) func(string) (string, error) {
 	}
 }
 
-// keyOnly makes a check of values into one of keys.
-func keyOnly(check func(string) (string, error), s string) error {
+// problem is what a check has against a string.
+func problem(check func(string) (string, error), s string) error {
 	_, err := check(s)
 	return err
 }
@@ -106,19 +106,19 @@ func checkEnvName(s string) (string, error) {
 }
 
 func checkTarget(s string) error {
-	return keyOnly(matches(targetForm, "a target's name, such as staging"), s)
+	return problem(matches(targetForm, "a target's name, such as staging"), s)
 }
 
 func checkApp(s string) error {
-	return keyOnly(matches(appForm, "the name of a dependency, such as exqlite"), s)
+	return problem(matches(appForm, "the name of a dependency, such as exqlite"), s)
 }
 
 func checkHexPackage(s string) error {
-	return keyOnly(matches(appForm, "the name of a Hex package, such as pc"), s)
+	return problem(matches(appForm, "the name of a Hex package, such as pc"), s)
 }
 
 func checkHexRepo(s string) error {
-	return keyOnly(matches(hexRepoForm, "the name of a Hex repository, such as acme or hexpm:acme"), s)
+	return problem(matches(hexRepoForm, "the name of a Hex repository, such as acme or hexpm:acme"), s)
 }
 
 func checkImageEnv(s string) error {
@@ -126,7 +126,7 @@ func checkImageEnv(s string) error {
 	if s == "RELEASE_COOKIE" {
 		return errors.New("a cookie is a secret and cannot be part of an image; set it where the container runs")
 	}
-	return keyOnly(checkEnvName, s)
+	return problem(checkEnvName, s)
 }
 
 func checkLabel(s string) error {

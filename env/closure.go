@@ -3,13 +3,14 @@ package env
 import "fmt"
 
 func closure(all []Package, p Platform, roots []string) ([]Package, error) {
-	byName := make(map[string]int)
-	for i, pkg := range all {
-		if pkg.Platform == p {
-			byName[pkg.Name] = i
+	byName := make(map[string]int, len(all))
+	for i := range all {
+		if all[i].Platform == p {
+			byName[all[i].Name] = i
 		}
 	}
-	keep := make(map[int]bool)
+	keep := make([]bool, len(all))
+	count := 0
 	queue := append([]string(nil), roots...)
 	for len(queue) > 0 {
 		name := queue[0]
@@ -20,13 +21,14 @@ func closure(all []Package, p Platform, roots []string) ([]Package, error) {
 		}
 		if !keep[i] {
 			keep[i] = true
+			count++
 			queue = append(queue, all[i].Depends...)
 		}
 	}
-	var out []Package
-	for i, pkg := range all {
+	out := make([]Package, 0, count)
+	for i := range all {
 		if keep[i] {
-			out = append(out, pkg)
+			out = append(out, all[i])
 		}
 	}
 	return out, nil

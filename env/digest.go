@@ -1,6 +1,7 @@
 package env
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ const lockFormat = "retort manifest for lock 1"
 // on: toolchain, base, nif, rebar3 plugins, what the image needs from the
 // distribution, and the platforms. Nothing else makes a lock stale.
 func (m *Manifest) LockDigest() digest.Digest {
-	return digest.FromBytes(m.lockText())
+	sum := sha256.Sum256(m.lockText())
+	return digest.NewDigestFromBytes(digest.SHA256, sum[:])
 }
 
 // CheckLock returns *StaleLockError if the lock was not made for this manifest.

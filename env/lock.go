@@ -11,10 +11,15 @@ type Lock struct {
 	// Manifest is Manifest.LockDigest of the manifest that was resolved. A
 	// lock whose digest differs from the manifest's is stale.
 	Manifest digest.Digest
-	// Suites record which signed indices the packages were taken from.
+	// Suites record which signed indices the packages were taken from, sorted
+	// by archive, then name.
 	Suites []Suite
+	// Plugins are the rebar3 plugins of the manifest and what they need,
+	// sorted by name. A name is unique.
+	Plugins []HexPin
 	// Sets name, for each platform, the root packages of each package set:
-	// "toolchain", "image", "nif.NAME.build", "nif.NAME.runtime".
+	// "toolchain", "image", "nif.NAME.build", "nif.NAME.runtime". Roots are
+	// sorted.
 	Sets map[Platform]map[string][]string
 	// Packages are the Debian packages, sorted by platform, then name. A name
 	// is unique within a platform.
@@ -28,6 +33,15 @@ type Suite struct {
 	Date      string        // Release Date, RFC 3339 in UTC
 	InRelease digest.Digest // of the InRelease file as served
 	Signers   []string      // fingerprints of the keys whose signatures verified, sorted
+}
+
+// HexPin is one pinned package of a Hex repository.
+type HexPin struct {
+	Name    string
+	Version string
+	Repo    string        // "hexpm", or a repository of the manifest
+	Inner   digest.Digest // of VERSION, metadata.config and contents.tar.gz in turn
+	Outer   digest.Digest // of the tarball
 }
 
 // Package is one pinned Debian binary package.

@@ -4,13 +4,13 @@ package env
 type kind int
 
 const (
-	text    kind = iota // string
-	flag                // boolean
-	list                // array of strings
-	file                // string: path relative to the manifest that says it
-	fixed               // table of known keys
-	named               // table of keys that the user chooses
-	version             // string, or table of from and path
+	textKind    kind = iota // string
+	flagKind                // boolean
+	listKind                // array of strings
+	fileKind                // string: path relative to the manifest that says it
+	fixedKind               // table of known keys
+	namedKind               // table of keys that the user chooses
+	versionKind             // string, or table of from and path
 )
 
 // node describes one value of the manifest.
@@ -23,9 +23,9 @@ type node struct {
 	each   *node                        // named
 }
 
-func texts(check func(string) (string, error)) *node { return &node{kind: text, check: check} }
-func lists(check func(string) (string, error)) *node { return &node{kind: list, check: check} }
-func tables(fields map[string]*node) *node           { return &node{kind: fixed, fields: fields} }
+func texts(check func(string) (string, error)) *node { return &node{kind: textKind, check: check} }
+func lists(check func(string) (string, error)) *node { return &node{kind: listKind, check: check} }
+func tables(fields map[string]*node) *node           { return &node{kind: fixedKind, fields: fields} }
 
 // manifestSchema describes toolchain.toml. It is the only list of its keys.
 func manifestSchema() *node {
@@ -33,14 +33,14 @@ func manifestSchema() *node {
 	target := overridable()
 	target["mix_env"] = texts(checkMixEnv)
 	fields := map[string]*node{
-		"extends":   {kind: file},
+		"extends":   {kind: fileKind},
 		"platforms": lists(checkPlatform),
 		"hex":       hexSchema(),
 		"platform": tables(map[string]*node{
 			"amd64": tables(sections),
 			"arm64": tables(sections),
 		}),
-		"target": {kind: named, key: checkTarget, each: tables(target)},
+		"target": {kind: namedKind, key: checkTarget, each: tables(target)},
 	}
 	for name, n := range sections {
 		fields[name] = n
@@ -66,16 +66,16 @@ func overridable() map[string]*node {
 			"snapshot":      texts(checkDate),
 			"packages":      debs,
 			"allow_expired": lists(checkSuite),
-			"keyring":       {kind: file},
+			"keyring":       {kind: fileKind},
 			"components":    lists(checkSuite),
 		}),
-		"nif": {kind: named, key: checkApp, each: tables(map[string]*node{
+		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"build":   debs,
 			"runtime": debs,
 		})},
 		"release": tables(map[string]*node{
 			"name":       texts(checkReleaseName),
-			"version":    {kind: version},
+			"version":    {kind: versionKind},
 			"mix_env":    texts(checkMixEnv),
 			"mix_target": texts(checkMixEnv),
 		}),
@@ -88,26 +88,26 @@ func imageSchema(debs *node) *node {
 		"repository":      texts(checkRepository),
 		"ports":           lists(checkPort),
 		"user":            texts(checkUser),
-		"allow_root":      {kind: flag},
-		"env":             {kind: named, key: checkImageEnv, each: texts(checkText)},
-		"labels":          {kind: named, key: checkLabel, each: texts(checkText)},
+		"allow_root":      {kind: flagKind},
+		"env":             {kind: namedKind, key: checkImageEnv, each: texts(checkText)},
+		"labels":          {kind: namedKind, key: checkLabel, each: texts(checkText)},
 		"volumes":         lists(checkVolume),
 		"packages":        debs,
-		"shell":           {kind: flag},
-		"ca_certificates": {kind: flag},
-		"timezones":       {kind: flag},
-		"cmd":             {kind: list, check: checkText, repeat: true},
+		"shell":           {kind: flagKind},
+		"ca_certificates": {kind: flagKind},
+		"timezones":       {kind: flagKind},
+		"cmd":             {kind: listKind, check: checkText, repeat: true},
 		"stop_signal":     texts(checkSignal),
 	})
 }
 
 func hexSchema() *node {
 	return tables(map[string]*node{
-		"repos": {kind: named, key: checkHexRepo, each: tables(map[string]*node{
+		"repos": {kind: namedKind, key: checkHexRepo, each: tables(map[string]*node{
 			"url":        texts(checkURL),
-			"public_key": {kind: file},
+			"public_key": {kind: fileKind},
 			"auth_env":   texts(checkEnvName),
 		})},
-		"plugins": {kind: named, key: checkHexPackage, each: texts(checkSemver)},
+		"plugins": {kind: namedKind, key: checkHexPackage, each: texts(checkSemver)},
 	})
 }

@@ -47,7 +47,7 @@ func (w *walker) table(path string, n *node, in map[string]any) table {
 	for _, key := range slices.Sorted(maps.Keys(in)) {
 		at := joinKey(path, key)
 		child := n.each
-		if n.kind == fixed {
+		if n.kind == fixedKind {
 			if child = n.fields[key]; child == nil {
 				w.fail(at, unknownKey(key, n))
 				continue
@@ -66,25 +66,25 @@ func (w *walker) table(path string, n *node, in map[string]any) table {
 // value checks one value. It returns nil if there is a problem.
 func (w *walker) value(path string, n *node, in any) any {
 	switch n.kind {
-	case text:
+	case textKind:
 		return w.text(path, n.check, in)
-	case flag:
+	case flagKind:
 		if b, ok := in.(bool); ok {
 			return b
 		}
 		w.wrongType(path, "true or false", in)
-	case list:
+	case listKind:
 		return w.list(path, n, in)
-	case file:
+	case fileKind:
 		if s, ok := w.text(path, checkFile, in).(string); ok {
 			return fileRef{written: s, path: filepath.Join(filepath.Dir(w.file), filepath.FromSlash(s))}
 		}
-	case fixed, named:
+	case fixedKind, namedKind:
 		if t, ok := in.(map[string]any); ok {
 			return w.table(path, n, t)
 		}
 		w.wrongType(path, "a table", in)
-	case version:
+	case versionKind:
 		return w.version(path, in)
 	}
 	return nil

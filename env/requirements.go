@@ -1,0 +1,65 @@
+package env
+
+import "slices"
+
+// Names of package sets in a lock.
+const (
+	SetEssential = "essential" // the distribution's essential packages
+	SetToolchain = "toolchain" // compiles an application
+	SetHex       = "hex"       // Mix knows Hex packages
+	SetRebar3    = "rebar3"    // compiles rebar3 dependencies
+	SetNative    = "native"    // compilers, for dependencies with native code
+	SetImage     = "image"     // what an image has that no ELF file names
+)
+
+// NIFBuildSet and NIFRuntimeSet name the sets of a [nif.DEP] table.
+func NIFBuildSet(dep string) string   { return "nif." + dep + ".build" }
+func NIFRuntimeSet(dep string) string { return "nif." + dep + ".runtime" }
+
+// Requirements are the root packages that a configuration asks its
+// distribution for, by set. Every set but SetImage also gets the
+// distribution's essential packages by way of SetToolchain.
+func (c Config) Requirements() map[string][]string {
+	sets := map[string][]string{
+		SetToolchain: sorted([]string{"elixir", "erlang-base", "erlang-nox"}, c.Base.Packages),
+		SetImage:     {"base-files", "netbase"},
+	}
+	if c.Toolchain.Hex != "" {
+		sets[SetHex] = []string{"erlang-hex"}
+	}
+	if c.Toolchain.Rebar3 != "" {
+		sets[SetRebar3] = []string{"rebar3"}
+	}
+	if c.Image.CACertificates {
+		sets[SetImage] = append(sets[SetImage], "ca-certificates")
+	}
+	if c.Image.Timezones {
+		sets[SetImage] = append(sets[SetImage], "tzdata")
+	}
+	if c.Image.Shell {
+		sets[SetImage] = append(sets[SetImage], ShellPackages...)
+	}
+	sets[SetImage] = sorted(sets[SetImage], c.Image.Packages)
+	for _, n := range c.NIFs {
+		sets[SetNative] = []string{"erlang-dev", "g++", "gcc", "libc6-dev", "make"}
+		sets[NIFBuildSet(n.Dep)] = sorted(n.Build)
+		if len(n.Runtime) > 0 {
+			sets[NIFRuntimeSet(n.Dep)] = sorted(n.Runtime)
+		}
+	}
+	for name, roots := range sets {
+		if len(roots) == 0 {
+			delete(sets, name)
+		}
+	}
+	return sets
+}
+
+// ShellPackages are what the start script of a Mix release calls.
+var ShellPackages = []string{"coreutils", "dash", "grep", "mawk", "sed"}
+
+func sorted(lists ...[]string) []string {
+	out := slices.Concat(lists...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
