@@ -1,0 +1,109 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/retort-build/retort/builder"
+)
+
+// insideID is the user and group number of everything in a sandbox.
+const insideID = 1000
+
+// setupCaps is what the init needs until it locks itself down. They are
+// ambient because it is not uid 0, and are worth something only in its own
+// namespaces. Overlayfs works with those of whoever mounted it, hence the
+// ones about files.
+var setupCaps = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH,
+	unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_NET_ADMIN,
+	unix.CAP_SETPCAP, unix.CAP_SYS_ADMIN,
+}
+
+// child is the init as the engine sees it.
+type child struct {
+	process *os.Process
+	done    chan struct{}
+	state   *os.ProcessState
+	err     error
+	once    sync.Once
+}
+
+// startInit starts this binary again as process 1 of new namespaces.
+func startInit(std []*os.File, control *os.File) (*child, error) {
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Files: append(std, control),
+		// One processor and no garbage collection: the init works for some
+		// milliseconds and then only waits.
+		Env: []string{"GOMAXPROCS=1", "GOGC=off"},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
+				unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Getegid(), Size: 1}},
+			AmbientCaps: setupCaps,
+			Setsid:      true,
+			Pdeathsig:   syscall.SIGKILL,
+		},
+	}
+	c := &child{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		// The death signal comes when the thread that started the init ends,
+		// so that thread stays with it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		var err error
+		c.process, err = os.StartProcess("/proc/self/exe", []string{initName}, attr)
+		started <- err
+		if err != nil {
+			return
+		}
+		defer close(c.done)
+		c.state, c.err = c.process.Wait()
+	}()
+	if err := <-started; err != nil {
+		return nil, startFault(err)
+	}
+	return c, nil
+}
+
+// kill ends the run at once: with process 1 the kernel kills all others.
+func (c *child) kill() { c.once.Do(func() { c.process.Kill() }) }
+
+// wait returns when every process of the run is dead: the kernel reports
+// process 1 of a namespace last.
+func (c *child) wait() (*os.ProcessState, error) {
+	<-c.done
+	return c.state, c.err
+}
+
+// startFault says what a refused clone means.
+func startFault(err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	m := builder.Missing{What: "namespaces", Why: err.Error(), Remedy: remedyProbe}
+	switch errno {
+	case unix.EPERM, unix.EACCES:
+		m.Why = fmt.Sprintf("the kernel refuses a user namespace: %v", errno)
+		m.Remedy = remedyDenied
+	case unix.ENOSPC, unix.EUSERS:
+		m.Why = fmt.Sprintf("no more namespaces allowed: %v", errno)
+		m.Remedy = "sudo sysctl -w user.max_user_namespaces=15000 (and the other user.max_*_namespaces)"
+	case unix.EINVAL:
+		m.Why = fmt.Sprintf("the kernel lacks a kind of namespace: %v", errno)
+		m.Remedy = remedyKernel
+	case unix.EAGAIN, unix.ENOMEM:
+		return err // a matter of load, not of the machine
+	}
+	return &builder.UnavailableError{Missing: []builder.Missing{m}}
+}

@@ -1,0 +1,172 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/retort-build/retort/builder"
+)
+
+// Engine runs processes in namespaces of this machine. The zero value is
+// ready to use, by many goroutines at once.
+type Engine struct {
+	// ASLR leaves address space randomisation on, for tests of what depends
+	// on it.
+	ASLR bool
+}
+
+// Run implements builder.Engine. What p.Work.Tmp held for the kernel is
+// removed again; Upper is left as the program left it, deleted files as
+// overlayfs whiteouts and replaced directories with the attribute
+// user.overlay.opaque. If p.Stdin is not an *os.File and blocks, the call
+// that reads it outlives Run until it returns.
+func (e *Engine) Run(ctx context.Context, p builder.Process) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := e.run(ctx, p)
+	var program *builder.ExitError
+	var lacks *builder.UnavailableError
+	if err == nil || errors.As(err, &program) || errors.As(err, &lacks) || err == ctx.Err() {
+		return err
+	}
+	return fmt.Errorf("run in sandbox: %w", err)
+}
+
+func (e *Engine) run(ctx context.Context, p builder.Process) error {
+	s, err := newSpec(p)
+	if err != nil {
+		return err
+	}
+	s.ASLR = e.ASLR
+	if err := checkPlatform(p.Platform); err != nil {
+		return err
+	}
+	streams, err := newStreams(p, s)
+	if err != nil {
+		return err
+	}
+	defer streams.close()
+	frame, err := encodeFrame(s)
+	if err != nil {
+		return err
+	}
+	end, err := e.supervise(ctx, frame, streams)
+	if p.Work != nil {
+		err = errors.Join(err, emptyTemp(p.Work.Tmp))
+	}
+	if err != nil {
+		return err
+	}
+	return end.result(ctx)
+}
+
+// ending is all that is known of a run once every process of it is dead.
+type ending struct {
+	last   reply // what the init said last
+	silent bool  // it said nothing
+	state  *os.ProcessState
+	killed bool  // by us, because ctx ended
+	output error // of a writer or of the terminal
+}
+
+// supervise starts an init, sends it frame and stays with it until the kernel
+// has taken down its process namespace.
+func (e *Engine) supervise(ctx context.Context, frame []byte, streams *streams) (*ending, error) {
+	local, remote, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	init := &peer{conn: local}
+	defer init.close()
+	child, err := startInit(streams.childFiles(), remote)
+	remote.Close()
+	streams.closeChild()
+	if err != nil {
+		return nil, err
+	}
+	end := &ending{silent: true}
+	stop := context.AfterFunc(ctx, child.kill)
+	copied := make(chan error, 1)
+	go func() { copied <- streams.copy() }()
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		// An init that cannot be told what to do dies and is silent.
+		if _, err := init.conn.Write(frame); err != nil {
+			return
+		}
+		for {
+			r, err := init.next()
+			if err != nil {
+				return
+			}
+			if r.Terminal {
+				streams.attach(init.master)
+				continue
+			}
+			end.last, end.silent = r, false
+		}
+	}()
+	end.state, err = child.wait()
+	end.killed = !stop()
+	<-heard
+	streams.finish()
+	end.output = <-copied
+	return end, err
+}
+
+// result says how a run ended in terms of builder.Engine.
+func (end *ending) result(ctx context.Context) error {
+	switch {
+	case !end.silent && end.last.Fault != nil:
+		return end.last.Fault.public()
+	case !end.silent && end.last.Exit != nil:
+		if end.output != nil {
+			return fmt.Errorf("copy output: %w", end.output)
+		}
+		return end.last.Exit.result()
+	case end.killed:
+		return ctx.Err()
+	}
+	return &builder.UnavailableError{Missing: []builder.Missing{{
+		What: "sandbox init", Why: "ended without a word: " + end.state.String(),
+		Remedy: "call sandbox.Init first in main; if the kernel log shows an out-of-memory kill, run fewer jobs",
+	}}}
+}
+
+func (x *exit) result() error {
+	if x.Code == 0 && x.Signal == 0 {
+		return nil
+	}
+	e := &builder.ExitError{Code: x.Code}
+	if x.Signal != 0 {
+		if e.Signal = unix.SignalName(syscall.Signal(x.Signal)); e.Signal == "" {
+			e.Signal = fmt.Sprintf("signal %d", x.Signal)
+		}
+	}
+	return e
+}
+
+// emptyTemp removes what overlayfs leaves in its work directory: a directory
+// without any permission, in which only root could do so later.
+func emptyTemp(dir string) error {
+	inner := filepath.Join(dir, "work")
+	err := os.Chmod(inner, 0o700)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.RemoveAll(inner)
+	}
+	if err != nil {
+		return fmt.Errorf("empty overlay work directory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// initName is argv[0] of the process 1 of a sandbox.
+	initName = "retort-sandbox-init"
+	// controlFD is its end of the socket to the engine.
+	controlFD = 3
+
+	hostname   = "retort"
+	domainname = "(none)"
+)
+
+// Init must be the first call of main and of TestMain in every program that
+// uses an Engine. It returns at once, unless this process is the init of a
+// sandbox; then it runs the sandbox and never returns.
+func Init() {
+	if !isInit() {
+		return
+	}
+	runtime.LockOSThread()
+	os.Exit(runInit())
+}
+
+// isInit recognises the init by its name, its process number and the socket
+// that it inherits. Nobody is by accident process 1 with all three.
+func isInit() bool {
+	if len(os.Args) != 1 || os.Args[0] != initName || os.Getpid() != 1 {
+		return false
+	}
+	domain, err := unix.GetsockoptInt(controlFD, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
+}
+
+func runInit() int {
+	c := control(controlFD)
+	unix.CloseOnExec(controlFD)
+	code, err := c.serve()
+	if err != nil {
+		if c.send(reply{Fault: faultOf(err)}) != nil {
+			return 2
+		}
+		return 1
+	}
+	if c.send(reply{Exit: &code}) != nil {
+		return 2
+	}
+	return 0
+}
+
+// serve does everything from the first instruction of the init to the end of
+// the program.
+func (c control) serve() (exit, error) {
+	if err := quiet(); err != nil {
+		return exit{}, err
+	}
+	var s spec
+	if err := readFrame(c, &s); err != nil {
+		return exit{}, asked(err, "read specification")
+	}
+	// The engine may have died before the death signal was set.
+	if err := c.alive(); err != nil {
+		return exit{}, err
+	}
+	if err := namespaces(); err != nil {
+		return exit{}, err
+	}
+	if err := buildView(&s); err != nil {
+		return exit{}, err
+	}
+	files, err := c.streams(&s)
+	if err != nil {
+		return exit{}, err
+	}
+	if err := lockDown(s.ASLR); err != nil {
+		return exit{}, err
+	}
+	pid, err := start(&s, files)
+	if err != nil {
+		return exit{}, err
+	}
+	return reap(pid)
+}
+
+// quiet makes the process independent of what it inherited.
+func quiet() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return lacking(err, "", "set death signal")
+	}
+	if err := unix.CloseRange(controlFD+1, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return lacking(err, "", "close inherited files")
+	}
+	unix.Umask(0o022)
+	if err := resetSignals(); err != nil {
+		return lacking(err, "", "reset signals")
+	}
+	return setLimits()
+}
+
+// namespaces furnishes those which are not about files.
+func namespaces() error {
+	if err := unix.Sethostname([]byte(hostname)); err != nil {
+		return lacking(err, "", "set host name")
+	}
+	if err := unix.Setdomainname([]byte(domainname)); err != nil {
+		return lacking(err, "", "set domain name")
+	}
+	return lacking(loopbackUp(), "", "bring loopback up")
+}
+
+func loopbackUp() error {
+	sock, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(sock)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(sock, unix.SIOCSIFFLAGS, lo)
+}
+
+// streams gives the program's standard files: the pipes that the init was
+// started with, or a terminal of the sandbox's own.
+func (c control) streams(s *spec) ([]uintptr, error) {
+	if s.Terminal {
+		slave, err := c.openTerminal(s)
+		return []uintptr{slave, slave, slave}, lacking(err, "", "open terminal")
+	}
+	files := []uintptr{0, 1, 2}
+	if s.NoStdin {
+		null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, lacking(err, "", "open /dev/null")
+		}
+		files[0] = uintptr(null)
+	}
+	return files, nil
+}
+
+// start runs the program, which inherits every restriction of this thread.
+func start(s *spec, files []uintptr) (int, error) {
+	argv, env := plain(s.Argv), plain(s.Env)
+	if err := unix.Chdir(string(s.Dir)); err != nil {
+		return 0, asked(err, "enter directory %s", s.Dir)
+	}
+	program, err := lookPath(argv[0], env)
+	if err != nil {
+		return 0, asked(err, "run %s", argv[0])
+	}
+	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
+		Env: env, Files: files,
+		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: s.Terminal},
+	})
+	return pid, asked(err, "run %s", argv[0])
+}
+
+// lookPath finds a program as execvp does, in the environment it will have.
+func lookPath(name string, env []string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	var search string
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			search = v
+		}
+	}
+	for dir := range strings.SplitSeq(search, ":") {
+		if dir == "" {
+			continue
+		}
+		file := path.Join(dir, name)
+		var st unix.Stat_t
+		if unix.Stat(file, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && unix.Access(file, unix.X_OK) == nil {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("not found in PATH %q", search)
+}
+
+// reap collects every process that ends until the program itself does. The
+// kernel kills the others when the init returns.
+func reap(program int) (exit, error) {
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return exit{}, lacking(err, "", "wait for program")
+		case pid != program:
+			continue
+		case ws.Signaled():
+			return exit{Code: 128 + int(ws.Signal()), Signal: int(ws.Signal())}, nil
+		case ws.Exited():
+			return exit{Code: ws.ExitStatus()}, nil
+		}
+	}
+}
