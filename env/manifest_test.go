@@ -193,6 +193,10 @@ m.toml:5: base.snapshot: want a string in quotes, got a date or time`},
 m.toml:5: base.snapshot: "2026-02-30": want a day as YYYY-MM-DD, from 2005 on`},
 		{"root", minimal + "[target.edge.image]\nuser = \"0\"\n", `
 m.toml: image.user: 0:0 is root: set allow_root = true if it must be`},
+		{"two toolchains", minimal + "[platform.arm64.toolchain]\nelixir = \"1.19.0\"\n[target.edge.toolchain]\notp = \"28.0\"\n[target.old.base]\nsuite = \"bookworm\"\n", `
+m.toml:4: platform.arm64.toolchain: cannot differ: a lock holds one toolchain for all platforms and targets
+m.toml:6: target.edge.toolchain: cannot differ: a lock holds one toolchain for all platforms and targets
+m.toml:8: target.old.base: only packages can differ: a lock holds one suite for all platforms and targets`},
 		{"secret in URL", minimal + "[hex.repos.acme]\nurl = \"https://me:secret@hex.acme.example\"\n", `
 m.toml:5: hex.repos.acme.url: URL holds a user or password: name the variable that holds the key in auth_env`},
 		{"repository without URL", minimal + "[hex.repos.acme]\n", `

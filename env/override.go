@@ -179,7 +179,32 @@ func (m *Manifest) check(lines map[string]int) error {
 			m.checkConfig(p, target, fail)
 		}
 	}
+	m.checkOneToolchain(fail)
 	return errs.err()
+}
+
+// checkOneToolchain refuses overrides that a lock cannot hold: it has one
+// version of a package for a platform, and one suite for all.
+func (m *Manifest) checkOneToolchain(fail func(string, error)) {
+	compare := func(at string, a, b Config) {
+		if a.Toolchain != b.Toolchain {
+			fail(joinKey(at, "toolchain"), errors.New("cannot differ: a lock holds one toolchain for all platforms and targets"))
+		}
+		// Of base only packages may differ.
+		if a.Base.Suite != b.Base.Suite || a.Base.Snapshot != b.Base.Snapshot || a.Base.Keyring != b.Base.Keyring ||
+			!slices.Equal(a.Base.Components, b.Base.Components) || !slices.Equal(a.Base.AllowExpired, b.Base.AllowExpired) {
+			fail(joinKey(at, "base"), errors.New("only packages can differ: a lock holds one suite for all platforms and targets"))
+		}
+	}
+	for i, p := range m.platforms {
+		plain := m.config(p, "")
+		if i > 0 {
+			compare(joinKey("platform", p.Arch()), m.config(m.platforms[0], ""), plain)
+		}
+		for _, target := range m.targets {
+			compare(joinKey("target", target), plain, m.config(p, target))
+		}
+	}
 }
 
 func (m *Manifest) checkConfig(p Platform, target string, fail func(string, error)) {
