@@ -172,4 +172,3 @@ func socketPair() (local, remote *os.File, err error) {
 	}
 	return os.NewFile(uintptr(fds[0]), "sandbox"), os.NewFile(uintptr(fds[1]), "sandbox"), nil
 }
-

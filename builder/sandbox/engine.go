@@ -21,6 +21,9 @@ type Engine struct {
 	ASLR bool
 }
 
+// New is an engine as builds want it.
+func New() *Engine { return new(Engine) }
+
 // Run implements builder.Engine. What p.Work.Tmp held for the kernel is
 // removed again; Upper is left as the program left it, deleted files as
 // overlayfs whiteouts and replaced directories with the attribute

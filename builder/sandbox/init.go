@@ -24,13 +24,15 @@ const (
 
 // Init must be the first call of main and of TestMain in every program that
 // uses an Engine. It returns at once, unless this process is the init of a
-// sandbox; then it runs the sandbox and never returns.
+// sandbox, or inside of one on behalf of Probe; then it never returns.
 func Init() {
-	if !isInit() {
-		return
+	switch {
+	case isInit():
+		runtime.LockOSThread()
+		os.Exit(runInit())
+	case len(os.Args) == 1 && os.Args[0] == "/"+probeName:
+		os.Exit(runProbe())
 	}
-	runtime.LockOSThread()
-	os.Exit(runInit())
 }
 
 // isInit recognises the init by its name, its process number and the socket

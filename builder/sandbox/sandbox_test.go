@@ -9,3 +9,9 @@ func TestMain(m *testing.M) {
 	Init()
 	os.Exit(m.Run())
 }
+
+func TestProbe(t *testing.T) {
+	for _, c := range Probe(t.Context()) {
+		t.Logf("%+v", c)
+	}
+}
