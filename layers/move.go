@@ -21,7 +21,12 @@ func (w *Writer) moveFile(e *tarball.Entry, dirfd int, name string) error {
 		return &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
+	return errors.Join(w.moveOpen(e, f, dirfd, name), f.Close())
+}
+
+// moveOpen is moveFile for a file that is open already.
+func (w *Writer) moveOpen(e *tarball.Entry, f *os.File, dirfd int, name string) error {
+	fd := int(f.Fd())
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return &fs.PathError{Op: "stat", Path: name, Err: err}
@@ -38,7 +43,7 @@ func (w *Writer) moveFile(e *tarball.Entry, dirfd int, name string) error {
 	if err := cleanFile(fd, &st, diskMode(*e)); err != nil {
 		return &fs.PathError{Op: "adopt", Path: name, Err: err}
 	}
-	err = unix.Renameat2(dirfd, name, unix.AT_FDCWD, w.host(e.Path), unix.RENAME_NOREPLACE)
+	err := unix.Renameat2(dirfd, name, unix.AT_FDCWD, w.host(e.Path), unix.RENAME_NOREPLACE)
 	if err == unix.EXDEV {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
