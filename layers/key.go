@@ -31,6 +31,13 @@ func (k *keyHash) add(field, value string) {
 	k.text.WriteString(line)
 }
 
+// input adds what an input realised to. The step's name is printed, for
+// people, and not hashed.
+func (k *keyHash) input(field, diffID, step string) {
+	fmt.Fprintf(k.sum, "%s %q\n", field, diffID)
+	fmt.Fprintf(&k.text, "%s %q (%s)\n", field, diffID, step)
+}
+
 func (k *keyHash) list(field string, values []string) {
 	k.add(field+".len", fmt.Sprint(len(values)))
 	for _, v := range values {

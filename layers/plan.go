@@ -2,6 +2,8 @@ package layers
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/retort-build/retort/env"
 )
@@ -35,9 +37,21 @@ func (p Plan) Check() error {
 	return nil
 }
 
-// Append returns the plan followed by more recipes.
+// Append returns the plan followed by those of the recipes whose names it does
+// not have yet.
 func (p Plan) Append(more ...Recipe) Plan {
-	return Plan{Recipes: append(p.Recipes[:len(p.Recipes):len(p.Recipes)], more...)}
+	have := make(map[string]bool, len(p.Recipes)+len(more))
+	for i := range p.Recipes {
+		have[p.Recipes[i].Name] = true
+	}
+	out := Plan{Recipes: slices.Clone(p.Recipes)}
+	for _, r := range more {
+		if !have[r.Name] {
+			have[r.Name] = true
+			out.Recipes = append(out.Recipes, r)
+		}
+	}
+	return out
 }
 
 // Recipe returns the recipe of that name.
@@ -53,11 +67,12 @@ func (p Plan) Recipe(name string) (*Recipe, bool) {
 // DebStep is the name of the step that unpacks a Debian package.
 func DebStep(name string) string { return "deb:" + name }
 
-// Root is the plan of one root file system and the names of its steps, lowest
-// layer first: the packages, then their configuration.
+// Root is the plan of one root file system: the steps that unpack its
+// packages, lowest layer first, and the step that configures them.
 type Root struct {
-	Recipes []Recipe
-	Steps   []string
+	Recipes  []Recipe
+	Packages []string
+	Config   string
 }
 
 // Toolchain plans the root file system made of the closure of the given roots:
@@ -68,21 +83,44 @@ func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots []strin
 	if err != nil {
 		return Root{}, fmt.Errorf("plan %s: %w", name, err)
 	}
-	var root Root
-	facts := []string{"suite=" + suite}
+	root := Root{Config: name}
 	for _, pkg := range pkgs {
 		root.Recipes = append(root.Recipes, Recipe{
 			Name: DebStep(pkg.Name), Kind: UnpackDeb, Platform: p,
 			Archive: Archive{Name: pkg.Name, Version: pkg.Version, Arch: pkg.Architecture, Digest: pkg.Digest, Size: pkg.Size},
 			Facts:   rewrite(suite),
 		})
-		root.Steps = append(root.Steps, DebStep(pkg.Name))
+		root.Packages = append(root.Packages, DebStep(pkg.Name))
 	}
+	facts := append(rewrite(suite), "suite="+suite)
+	for _, pkg := range pkgs {
+		facts = append(facts, PackageFact(pkg))
+	}
+	slices.Sort(facts)
 	root.Recipes = append(root.Recipes, Recipe{
-		Name: name, Kind: Configure, Platform: p, Facts: facts, Inputs: root.Steps,
+		Name: name, Kind: Configure, Platform: p, Inputs: root.Packages, Facts: facts,
 	})
-	root.Steps = append(root.Steps[:len(root.Steps):len(root.Steps)], name)
 	return root, nil
+}
+
+// PackageFact is what a Configure recipe says of one of its packages: its
+// name, version, architecture and the packages to be configured before it.
+func PackageFact(p env.Package) string {
+	return "package=" + strings.Join([]string{p.Name, p.Version, p.Architecture, strings.Join(p.Depends, ",")}, " ")
+}
+
+// ParsePackageFact reads what PackageFact wrote; false for another fact.
+func ParsePackageFact(fact string) (env.Package, bool) {
+	rest, ok := strings.CutPrefix(fact, "package=")
+	fields := strings.Split(rest, " ")
+	if !ok || len(fields) != 4 {
+		return env.Package{}, false
+	}
+	p := env.Package{Name: fields[0], Version: fields[1], Architecture: fields[2]}
+	if fields[3] != "" {
+		p.Depends = strings.Split(fields[3], ",")
+	}
+	return p, true
 }
 
 // rewrite says whether packages of a suite may still hold paths outside /usr

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/tarball"
 )
 
 // Kind says how a recipe is realised.
@@ -59,23 +60,38 @@ type Recipe struct {
 type Archive struct {
 	Name, Version, Arch string
 	Digest              digest.Digest // of the file
-	Inner               string        // Hex: the inner checksum, lower-case hex
 	Size                int64         // bytes; 0 where the lock has none (Hex)
+	// Lock is the mix.lock entry of a Hex package, verbatim: it decides the
+	// .hex marker by which Mix knows the package.
+	Lock string
 }
 
 // Output is one directory, relative to Dir, that a Run's layer keeps.
 type Output struct {
-	Path   string // kept with all below it; "." keeps everything
-	Strip  bool   // paths in the layer are relative to Path instead of Dir
+	Path  string // kept with all below it; "." keeps everything
+	Strip bool   // paths in the layer are relative to Path instead of Dir
 }
 
 // SourceFile is one file of a Files recipe.
 type SourceFile struct {
 	Path   string        // in the layer
 	Mode   uint32        // 0644, 0755, or 0777 for symlinks
+	Dir    bool          // an empty folder; then neither Link nor Digest
 	Link   string        // symlink target; then no Digest
 	Digest digest.Digest // sha256 of the content
 	Size   int64
+}
+
+// Entry is f as a layer holds it.
+func (f SourceFile) Entry() tarball.Entry {
+	e := tarball.Entry{Path: f.Path, Kind: tarball.File, Mode: f.Mode, Size: f.Size, Digest: f.Digest}
+	switch {
+	case f.Dir:
+		e.Kind, e.Size, e.Digest = tarball.Dir, 0, ""
+	case f.Link != "":
+		e.Kind, e.Mode, e.Link, e.Size, e.Digest = tarball.Symlink, 0o777, f.Link, 0, ""
+	}
+	return e
 }
 
 // InputNames lists every step that r reads, each once, in first-use order.
@@ -104,15 +120,19 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 		k.add("version", a.Version)
 		k.add("arch", a.Arch)
 		k.add("archive", a.Digest.String())
-		k.add("inner", a.Inner)
+		k.add("lock", a.Lock)
 		k.add("prefix", r.Prefix)
 	case Files:
 		k.add("files.len", strconv.Itoa(len(r.Files)))
 		for _, f := range r.Files {
-			k.add("file", f.Path)
-			k.add("mode", strconv.FormatUint(uint64(f.Mode), 8))
-			k.add("link", f.Link)
-			k.add("content", f.Digest.String())
+			kind := "file"
+			switch {
+			case f.Dir:
+				kind = "folder"
+			case f.Link != "":
+				kind = "symlink"
+			}
+			k.add(kind, fmt.Sprintf("%s %o %s%s", f.Path, f.Mode, f.Link, f.Digest))
 		}
 	case Run:
 		k.add("dir", r.Dir)
@@ -134,7 +154,7 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 			if !ok {
 				return "", "", fmt.Errorf("internal error: key of %s: input %s has no layer", r.Name, name)
 			}
-			k.add(in.field, layer.DiffID.String())
+			k.input(in.field, layer.DiffID.String(), name)
 		}
 	}
 	return k.key(), k.text.String(), nil

@@ -1,0 +1,41 @@
+package builder
+
+import (
+	"context"
+	"io"
+
+	"github.com/retort-build/retort/internal/fetch"
+	"github.com/retort-build/retort/layers"
+)
+
+// Builder realises plans into a store. Its fields are set before first use and
+// not changed after; its methods are safe for concurrent use.
+type Builder struct {
+	Store   *layers.Store
+	Engine  Engine
+	Fetcher Fetcher
+	// Open gives the content of a file of a Files recipe. The builder checks
+	// it against the file's digest.
+	Open func(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, error)
+	// Jobs bounds how many steps run at once; below 1 means 1.
+	Jobs int
+	// OnEvent, if not nil, is told what happens, from several goroutines at once.
+	OnEvent func(Event)
+	// Log, if not nil, receives the output of each step's program as it comes.
+	Log func(step string) io.Writer
+}
+
+// Fetcher brings the archive that a recipe unpacks. What it writes is
+// untrusted: the store verifies it. It returns *fetch.NotFoundError when every
+// source said that it has no such file.
+type Fetcher interface {
+	Fetch(ctx context.Context, r *layers.Recipe, to fetch.Sink, progress func(n int64)) error
+}
+
+func (b *Builder) event(e Event) {
+	if b.OnEvent != nil {
+		b.OnEvent(e)
+	}
+}
+
+func (b *Builder) jobs() int { return max(b.Jobs, 1) }

@@ -1,0 +1,54 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/retort-build/retort/layers"
+)
+
+// fetch brings r's archive into the store, if it is not there.
+func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
+	a := r.Archive
+	has, err := b.Store.HasBlob(ctx, a.Digest)
+	if has || err != nil {
+		return err
+	}
+	if b.Fetcher == nil {
+		return errors.New("not in the store, and this build fetches nothing")
+	}
+	size := a.Size
+	if size == 0 {
+		size = -1 // unknown: the digest alone decides
+	}
+	var arrived int64
+	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Total: a.Size})
+	return b.Store.PutBlob(ctx, a.Digest, size, func(w io.Writer) error {
+		return b.Fetcher.Fetch(ctx, r, blobSink{w}, func(n int64) {
+			arrived += n
+			b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Bytes: arrived, Total: a.Size})
+		})
+	})
+}
+
+// A blobSink lets a download begin anew in the store's partial blob.
+type blobSink struct{ io.Writer }
+
+func (s blobSink) Reset() error {
+	if r, ok := s.Writer.(layers.Resumer); ok {
+		return r.Restart()
+	}
+	return errors.New("internal error: a blob that cannot start anew")
+}
+
+// bySize orders tasks so that the largest archives come first and everything
+// else keeps its place behind them.
+func bySize(tasks []*task) []*task {
+	out := slices.Clone(tasks)
+	slices.SortStableFunc(out, func(x, y *task) int {
+		return int(min(max(y.recipe.Archive.Size-x.recipe.Archive.Size, -1), 1))
+	})
+	return out
+}

@@ -1,0 +1,69 @@
+# Assembles the release with `mix release`, then settles what Mix leaves open:
+# no cookie, no Windows scripts, one printed form of sys.config. Arguments: the
+# folder to assemble into, then those of `mix release`.
+[path | args] = System.argv()
+Mix.start()
+Mix.CLI.main(["release" | args] ++ ["--overwrite", "--path", path])
+
+defmodule Retort.Release do
+  @cookie ~S"""
+
+  # retort: no cookie is shipped. RELEASE_COOKIE decides; without it the first
+  # command makes a random one in releases/COOKIE, readable by its owner alone.
+  if [ -z "${RELEASE_COOKIE:-}" ] && [ "$RELEASE_COMMAND" != "version" ] && [ ! -s "$RELEASE_ROOT/releases/COOKIE" ]; then
+    RELEASE_COOKIE="$(dd count=1 bs=32 if=/dev/urandom 2> /dev/null | od -A n -t x1 | tr -d ' \n')"
+    if (umask 077 && printf '%s' "$RELEASE_COOKIE" > "$RELEASE_ROOT/releases/.cookie.$$") 2> /dev/null; then
+      ln "$RELEASE_ROOT/releases/.cookie.$$" "$RELEASE_ROOT/releases/COOKIE" 2> /dev/null || RELEASE_COOKIE="$(cat "$RELEASE_ROOT/releases/COOKIE")"
+      rm -f "$RELEASE_ROOT/releases/.cookie.$$"
+    elif [ "${RELEASE_DISTRIBUTION:-sname}" != "none" ] && [ "$RELEASE_COMMAND" != "eval" ]; then
+      echo "ERROR: set RELEASE_COOKIE: $RELEASE_ROOT/releases is not writable, so no cookie can be kept there" >&2
+      exit 1
+    fi
+    export RELEASE_COOKIE
+  fi
+  """
+
+  def settle(path) do
+    File.rm(Path.join(path, "releases/COOKIE"))
+    for dir <- ["bin", "releases/*"], bat <- Path.wildcard(Path.join([path, dir, "*.bat"])), do: File.rm!(bat)
+    for start <- Path.wildcard(Path.join(path, "bin/*")), do: start_script(start)
+    for config <- Path.wildcard(Path.join(path, "releases/*/sys.config")), do: config(config)
+  end
+
+  # The cookie is settled where Mix's start script has just read env.sh, which
+  # may set RELEASE_COOKIE.
+  defp start_script(file) do
+    text = File.read!(file)
+
+    case String.split(text, ~s(\n. "$REL_VSN_DIR/env.sh"\n)) do
+      [head, rest] ->
+        File.write!(file, [head, ~s(\n. "$REL_VSN_DIR/env.sh"\n), @cookie, rest])
+
+      [_other] ->
+        if text =~ "releases/COOKIE", do: raise("#{file}: no place for the cookie in the start script of this Mix")
+    end
+  end
+
+  # Elixir before 1.20 prints the terms in no fixed order. A file that does not
+  # read back equal stays as Mix wrote it.
+  defp config(file) do
+    with {:ok, [terms]} <- :file.consult(file),
+         head = file |> File.stream!() |> Enum.take_while(&String.starts_with?(&1, "%%")),
+         printed = [head, :io_lib.format(format(), [terms])] |> :unicode.characters_to_binary(),
+         temp = file <> ".retort",
+         :ok <- File.write(temp, printed) do
+      case :file.consult(temp) do
+        {:ok, [^terms]} -> File.rename!(temp, file)
+        _other -> File.rm!(temp)
+      end
+    end
+  end
+
+  # The k modifier (OTP 26) prints maps in the order of their keys; before, small
+  # maps always had that order.
+  defp format do
+    if String.to_integer(to_string(:erlang.system_info(:otp_release))) >= 26, do: ~c"~ktp.~n", else: ~c"~tp.~n"
+  end
+end
+
+Retort.Release.settle(path)

@@ -1,0 +1,43 @@
+package builder
+
+import "slices"
+
+// Epoch is SOURCE_DATE_EPOCH inside every sandbox: 1980-01-01, the earliest
+// time that all archive formats can hold. It is no commit's time, so that a
+// commit which changes no input of a step changes nothing.
+const Epoch = "315532800"
+
+// env is the complete environment of Mix in a sandbox. No scheduler but one
+// compiles, as modules done in another order intern atoms in another order,
+// which reaches the bytes of code that iterates maps (OTP 26 and later).
+func (a MixApp) env() []string {
+	env := []string{
+		"ERL_AFLAGS=+S 1:1 +SDio 1 +fnu",
+		"ERL_COMPILER_OPTIONS=deterministic",
+		"HEX_HOME=/nonexistent",
+		"HEX_OFFLINE=1",
+		"HOME=/home/retort",
+		"LANG=C.UTF-8",
+		"LC_ALL=C.UTF-8",
+		"LOGNAME=retort",
+		"MIX_ENV=" + a.MixEnv,
+		"MIX_HOME=/nonexistent",
+		"MIX_OS_CONCURRENCY_LOCK=0",
+		"MIX_PATH=/usr/lib/elixir/lib/hex/ebin",
+		"MIX_REBAR3=/usr/bin/rebar3",
+		"MIX_TARGET=" + a.MixTarget,
+		"PATH=/usr/local/bin:/usr/bin:/bin",
+		"REBAR_CACHE_DIR=/home/retort/rebar3",
+		"REBAR_GLOBAL_CONFIG_DIR=/home/retort/rebar3",
+		"REBAR_OFFLINE=1",
+		"SHELL=/bin/sh",
+		"SOURCE_DATE_EPOCH=" + Epoch,
+		"TERM=dumb",
+		"TMPDIR=/tmp",
+		"TZ=UTC",
+		"USER=retort",
+		"ZERO_AR_DATE=1",
+	}
+	slices.Sort(env)
+	return env
+}

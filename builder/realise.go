@@ -1,0 +1,167 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/retort-build/retort/layers"
+)
+
+// fetchAhead is how many downloads may run beside the jobs: fetching waits for
+// the network, jobs for the processor.
+const fetchAhead = 8
+
+// Realise makes the layer of every recipe of the plan, taking from the store
+// what it has, and returns them by step name. The first failure cancels the
+// rest. A failing program is an *ExitError.
+func (b *Builder) Realise(ctx context.Context, plan layers.Plan) (map[string]layers.Layer, error) {
+	if err := plan.Check(); err != nil {
+		return nil, err
+	}
+	done := make(map[string]layers.Layer, len(plan.Recipes))
+	var missing []*task
+	for i := range plan.Recipes {
+		r := &plan.Recipes[i]
+		layer, key, err := b.lookup(ctx, r, done)
+		switch {
+		case err == nil:
+			done[r.Name] = layer
+			b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
+		case errors.Is(err, layers.ErrNotFound), errors.Is(err, errInputMissing):
+			missing = append(missing, &task{recipe: r, finished: make(chan struct{})})
+			b.event(Event{Step: r.Name, Kind: Planned, What: r.Kind})
+		default:
+			return nil, fmt.Errorf("look up %s: %w", r.Name, err)
+		}
+	}
+	if len(missing) == 0 {
+		return done, nil
+	}
+	if err := b.realiseMissing(ctx, missing, done); err != nil {
+		return nil, err
+	}
+	for _, t := range missing {
+		done[t.recipe.Name] = t.layer
+	}
+	return done, nil
+}
+
+// errInputMissing says that a key cannot be computed yet.
+var errInputMissing = errors.New("an input is not realised yet")
+
+// Lookup returns the layer that the store has for a recipe whose inputs are
+// realised, its key, and layers.ErrNotFound if it has none.
+func (b *Builder) lookup(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, layers.Key, error) {
+	for _, name := range r.InputNames() {
+		if _, ok := inputs[name]; !ok {
+			return layers.Layer{}, "", errInputMissing
+		}
+	}
+	key, _, err := layers.KeyOf(r, inputs)
+	if err != nil {
+		return layers.Layer{}, "", err
+	}
+	layer, err := b.Store.Lookup(ctx, key)
+	return layer, key, err
+}
+
+// A task is one recipe that the store did not have.
+type task struct {
+	recipe   *layers.Recipe
+	finished chan struct{} // closed when layer is set
+	layer    layers.Layer
+}
+
+// realiseMissing runs the tasks, each as soon as its inputs are there. Unpack
+// steps start with the largest archive, so that none is left over at the end.
+func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[string]layers.Layer) error {
+	byName := make(map[string]*task, len(tasks))
+	for _, t := range tasks {
+		byName[t.recipe.Name] = t
+	}
+	jobs := semaphore.NewWeighted(int64(b.jobs()))
+	fetches := semaphore.NewWeighted(int64(b.jobs() + fetchAhead))
+	group, ctx := errgroup.WithContext(ctx)
+	for _, t := range bySize(tasks) {
+		group.Go(func() error {
+			inputs := make(map[string]layers.Layer)
+			for _, name := range t.recipe.InputNames() {
+				if layer, ok := have[name]; ok {
+					inputs[name] = layer
+					continue
+				}
+				dep := byName[name]
+				select {
+				case <-dep.finished:
+					inputs[name] = dep.layer
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			layer, err := b.step(ctx, t.recipe, inputs, jobs, fetches)
+			if err != nil {
+				b.event(Event{Step: t.recipe.Name, Kind: Failed, What: t.recipe.Kind, Err: err})
+				return err
+			}
+			t.layer = layer
+			close(t.finished)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// step realises one recipe whose inputs are there. Its key is known only now,
+// and the store may have it after all: an input that came out as before cuts
+// the work off here.
+func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, jobs, fetches *semaphore.Weighted) (layers.Layer, error) {
+	layer, key, err := b.lookup(ctx, r, inputs)
+	if err == nil {
+		b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
+		return layer, nil
+	}
+	if !errors.Is(err, layers.ErrNotFound) {
+		return layers.Layer{}, fmt.Errorf("look up %s: %w", r.Name, err)
+	}
+	if r.Kind == layers.UnpackDeb || r.Kind == layers.UnpackHex {
+		if err := fetches.Acquire(ctx, 1); err != nil {
+			return layers.Layer{}, err
+		}
+		err := b.fetch(ctx, r)
+		fetches.Release(1)
+		if err != nil {
+			return layers.Layer{}, fmt.Errorf("fetch %s: %w", r.Name, err)
+		}
+	}
+	if err := jobs.Acquire(ctx, 1); err != nil {
+		return layers.Layer{}, err
+	}
+	defer jobs.Release(1)
+	b.event(Event{Step: r.Name, Kind: Running, What: r.Kind})
+	layer, err = b.make(ctx, key, r, inputs)
+	if err != nil {
+		return layers.Layer{}, fmt.Errorf("realise %s: %w", r.Name, err)
+	}
+	b.event(Event{Step: r.Name, Kind: Done, What: r.Kind, Key: key, Layer: layer})
+	return layer, nil
+}
+
+func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, error) {
+	switch r.Kind {
+	case layers.UnpackDeb:
+		return b.unpackDeb(ctx, key, r)
+	case layers.UnpackHex:
+		return b.unpackHex(ctx, key, r)
+	case layers.Configure:
+		return b.configure(ctx, key, r, inputs)
+	case layers.Files:
+		return b.files(ctx, key, r)
+	case layers.Run:
+		return b.run(ctx, key, r, inputs)
+	}
+	return layers.Layer{}, fmt.Errorf("internal error: no such kind of recipe: %q", r.Kind)
+}

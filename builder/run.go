@@ -1,0 +1,129 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-build/retort/layers"
+)
+
+// maxWork is how many layers of a project are mounted one by one; more are
+// merged into a view first. Each costs look-ups in every directory they share.
+const maxWork = 12
+
+// writable are the paths of a sandbox, besides the project, that a program may
+// write to; they are empty at the start and gone at the end.
+var writable = []string{"/tmp", "/var/tmp", "/home/retort", "/run"}
+
+// run executes r's program and packs what it wrote to its outputs.
+func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, error) {
+	scratch, err := b.Store.TempDir()
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	defer b.Store.RemoveTemp(scratch)
+	p, err := b.process(ctx, r, inputs, scratch)
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	log := &tail{}
+	if b.Log != nil {
+		log.to = b.Log(r.Name)
+	}
+	p.Stdout, p.Stderr = log, log
+	if err := b.Engine.Run(ctx, p); err != nil {
+		var exit *ExitError
+		if errors.As(err, &exit) {
+			return layers.Layer{}, &ExitError{Step: r.Name, Code: exit.Code, Signal: exit.Signal, Log: log.text()}
+		}
+		return layers.Layer{}, err
+	}
+	return b.capture(ctx, key, r, p.Work.Upper)
+}
+
+// Process prepares r's program to be run, or another one in its place, with
+// the writes to the project going below scratch.
+func (b *Builder) process(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, scratch string) (Process, error) {
+	var packages []layers.ViewLayer
+	for _, name := range r.Root {
+		packages = append(packages, layers.ViewLayer{Layer: inputs[name]})
+	}
+	root, err := b.Store.View(ctx, packages)
+	if err != nil {
+		return Process{}, fmt.Errorf("merge root file system: %w", err)
+	}
+	p := Process{
+		Platform: r.Platform, Root: []string{root},
+		Tmpfs: writable, Argv: r.Argv, Env: r.Env, Dir: r.Dir,
+	}
+	for _, name := range r.Over {
+		p.Root = slices.Insert(p.Root, 0, b.Store.Path(inputs[name]))
+	}
+	work := Work{Path: r.Dir, Upper: filepath.Join(scratch, "upper"), Tmp: filepath.Join(scratch, "work")}
+	if work.Lowers, err = b.workLowers(ctx, r, inputs); err != nil {
+		return Process{}, fmt.Errorf("merge project: %w", err)
+	}
+	for _, dir := range []string{work.Upper, work.Tmp} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return Process{}, err
+		}
+	}
+	p.Work = &work
+	return p, nil
+}
+
+// workLowers are the directories of the project, topmost first.
+func (b *Builder) workLowers(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer) ([]string, error) {
+	names := r.Work
+	var lowers []string
+	if len(names) > maxWork {
+		var merged []layers.ViewLayer
+		for _, name := range names[:len(names)-maxWork/2] {
+			merged = append(merged, layers.ViewLayer{Layer: inputs[name], Override: true})
+		}
+		view, err := b.Store.View(ctx, merged)
+		if err != nil {
+			return nil, err
+		}
+		lowers = append(lowers, view)
+		names = names[len(names)-maxWork/2:]
+	}
+	for _, name := range names {
+		path := b.Store.Path(inputs[name])
+		// Two equal layers in one overlay are refused by the kernel (ELOOP).
+		if i := slices.Index(lowers, path); i >= 0 {
+			lowers = slices.Delete(lowers, i, i+1)
+		}
+		lowers = slices.Insert(lowers, 0, path)
+	}
+	return lowers, nil
+}
+
+// capture packs the outputs that a dead process left in the upper directory.
+func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, upper string) (layers.Layer, error) {
+	if len(r.Outputs) == 1 && r.Outputs[0].Strip {
+		dir := filepath.Join(upper, filepath.FromSlash(r.Outputs[0].Path))
+		if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+			return layers.Layer{}, fmt.Errorf("the program ended well but left no %s", r.Outputs[0].Path)
+		}
+		return b.Store.Capture(ctx, key, dir, layers.CaptureOptions{})
+	}
+	return b.Store.Capture(ctx, key, upper, layers.CaptureOptions{
+		Filter: func(path string) bool { return keeps(r.Outputs, path) },
+	})
+}
+
+// keeps reports whether a path lies in an output or is a folder above one.
+func keeps(outputs []layers.Output, path string) bool {
+	for _, o := range outputs {
+		if o.Path == "." || path == o.Path || strings.HasPrefix(path, o.Path+"/") || strings.HasPrefix(o.Path, path+"/") {
+			return true
+		}
+	}
+	return false
+}
