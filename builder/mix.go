@@ -57,13 +57,15 @@ type MixApp struct {
 	// Base is the root file system that compiles the application, Native the
 	// one that compiles its dependencies: with rebar3, compilers and the
 	// system packages of the [nif] tables.
-	Base, Native layers.Root
-	Source       []layers.SourceFile
-	Locked       []hex.Locked // mix.lock
-	Plugins      []hex.Locked // rebar3 plugins of the lock
-	MixEnv       string
-	MixTarget    string
-	Version      string // overrides the release's version, if not ""
+	Base, Native layers.RootFS
+	// Image unpacks further packages that the image takes files from.
+	Image     []layers.Recipe
+	Source    []layers.SourceFile
+	Locked    []hex.Locked // mix.lock
+	Plugins   []hex.Locked // rebar3 plugins of the lock
+	MixEnv    string
+	MixTarget string
+	Version   string // overrides the release's version, if not ""
 }
 
 // ProjectPlan is the plan of the step that asks Mix about the project.
@@ -125,7 +127,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if a.Version != "" {
 		argv = append(argv, "--version", a.Version)
 	}
-	return plan.Append(
+	return plan.Append(a.Image...).Append(
 		filesRecipe(stepCode, code),
 		filesRecipe(stepRest, rest),
 		compile,

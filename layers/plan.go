@@ -67,9 +67,9 @@ func (p Plan) Recipe(name string) (*Recipe, bool) {
 // DebStep is the name of the step that unpacks a Debian package.
 func DebStep(name string) string { return "deb:" + name }
 
-// Root is the plan of one root file system: the steps that unpack its
+// RootFS is the plan of one root file system: the steps that unpack its
 // packages, lowest layer first, and the step that configures them.
-type Root struct {
+type RootFS struct {
 	Recipes  []Recipe
 	Packages []string
 	Config   string
@@ -78,18 +78,14 @@ type Root struct {
 // Toolchain plans the root file system made of the closure of the given roots:
 // a layer a package, and one configuration layer named name. Distributions
 // before Debian 13 get their /bin, /sbin and /lib paths moved below /usr.
-func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots []string) (Root, error) {
+func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots []string) (RootFS, error) {
 	pkgs, err := lock.Closure(p, roots...)
 	if err != nil {
-		return Root{}, fmt.Errorf("plan %s: %w", name, err)
+		return RootFS{}, fmt.Errorf("plan %s: %w", name, err)
 	}
-	root := Root{Config: name}
+	root := RootFS{Config: name}
 	for _, pkg := range pkgs {
-		root.Recipes = append(root.Recipes, Recipe{
-			Name: DebStep(pkg.Name), Kind: UnpackDeb, Platform: p,
-			Archive: Archive{Name: pkg.Name, Version: pkg.Version, Arch: pkg.Architecture, Digest: pkg.Digest, Size: pkg.Size},
-			Facts:   rewrite(suite),
-		})
+		root.Recipes = append(root.Recipes, DebRecipe(pkg, suite))
 		root.Packages = append(root.Packages, DebStep(pkg.Name))
 	}
 	facts := append(rewrite(suite), "suite="+suite)
@@ -101,6 +97,15 @@ func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots []strin
 		Name: name, Kind: Configure, Platform: p, Inputs: root.Packages, Facts: facts,
 	})
 	return root, nil
+}
+
+// DebRecipe unpacks one package of a suite.
+func DebRecipe(p env.Package, suite string) Recipe {
+	return Recipe{
+		Name: DebStep(p.Name), Kind: UnpackDeb, Platform: p.Platform,
+		Archive: Archive{Name: p.Name, Version: p.Version, Arch: p.Architecture, Digest: p.Digest, Size: p.Size},
+		Facts:   rewrite(suite),
+	}
 }
 
 // PackageFact is what a Configure recipe says of one of its packages: its
