@@ -51,10 +51,10 @@ func (p *paragraphs) next(want func(name []byte) *[]byte) error {
 			}
 			continue
 		}
-		began = true
 		if line[0] == '#' {
 			continue
 		}
+		began = true
 		if line[0] == ' ' || line[0] == '\t' {
 			if !field {
 				return fmt.Errorf("line %d: continuation of no field", p.line)

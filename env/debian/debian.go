@@ -2,7 +2,6 @@ package debian
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -17,6 +16,9 @@ type Archive struct {
 	Fetch   *fetch.Client // nil is a Client with defaults
 	Cache   Cache         // of package indices; nil keeps none
 	Keyring []byte        // OpenPGP keys, armored or not, that replace the embedded ones; nil keeps those
+	// Progress is told how many bytes of indices arrived since it was last
+	// called, from several goroutines. nil is allowed.
+	Progress func(n int64)
 }
 
 // Cache keeps bytes by digest between runs. Save may be called at once from
@@ -32,6 +34,8 @@ type Request struct {
 	Manifest  digest.Digest  // goes into the lock
 	Suite     string         // code name of the base suite: "trixie", "sid"
 	Platforms []env.Platform // none means those of Sets
+	// Components are the parts of the archive to choose from; none is "main".
+	Components []string
 	// Sets are, for each platform, named lists of requirements as Debian
 	// writes a dependency: "gcc", "erlang-base (>= 1:27)", "a | b".
 	Sets map[env.Platform]map[string][]string
@@ -42,8 +46,12 @@ type Request struct {
 	Tools map[string]string
 	// Previous is a lock whose pins stay wherever they still can.
 	Previous *env.Lock
-	// Update names packages (or tools) that leave their pins in Previous.
+	// Update names packages, source packages or tools that move from their pins
+	// in Previous to the newest versions, with all packages of their sources.
 	Update []string
+	// UpdateAll keeps no pin: Previous then only guards against mirrors that go
+	// back in time, and is what Moved compares with.
+	UpdateAll bool
 	// Have says whether the bytes of a pin are at hand, which then needs no
 	// mirror. nil has none.
 	Have func(digest.Digest) bool
@@ -75,23 +83,4 @@ type Moved struct {
 type Skew struct {
 	Source   string
 	Versions map[env.Platform]string
-}
-
-// Resolve makes a lock for the request from the signed indices of the suite.
-func (a *Archive) Resolve(ctx context.Context, req Request) (Result, error) {
-	return Result{}, errors.ErrUnsupported
-}
-
-// Repair moves those pins of req.Previous that no source serves any more, and
-// what their new versions force to move, and nothing else. A request without
-// Sets stands for the sets of the lock.
-func (a *Archive) Repair(ctx context.Context, req Request) (Result, error) {
-	return Result{}, errors.ErrUnsupported
-}
-
-// Check returns a *env.StaleLockError-like error when the lock was not made for
-// the manifest, and a *LostError when files of the lock are not served and
-// have does not know them either. A nil have knows none.
-func (a *Archive) Check(ctx context.Context, lock *env.Lock, manifest digest.Digest, have func(digest.Digest) bool) error {
-	return errors.ErrUnsupported
 }

@@ -156,4 +156,3 @@ func verifyOne(signed []byte, sig *packet.Signature, keys openpgp.EntityList, no
 	}
 	return strings.ToUpper(fmt.Sprintf("%x", signer.PrimaryKey.Fingerprint)), nil
 }
-

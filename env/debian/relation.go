@@ -154,6 +154,17 @@ func (r Relation) accepts(version string) bool {
 	return c > 0
 }
 
+// on returns those alternatives that hold on an architecture.
+func (g Group) on(arch string) Group {
+	var out Group
+	for _, r := range g {
+		if r.on(arch) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // on says whether the bracketed list lets the relation hold on an architecture.
 func (r Relation) on(arch string) bool {
 	if len(r.Archs) == 0 {

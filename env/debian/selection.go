@@ -1,7 +1,6 @@
 package debian
 
 import (
-	"cmp"
 	"fmt"
 )
 
@@ -15,13 +14,7 @@ type selection struct {
 // if there are several; nil if none does, or if the group does not hold on the
 // architecture.
 func (s *selection) meets(g Group) *stanza {
-	var on Group
-	for _, r := range g {
-		if r.on(s.u.arch) {
-			on = append(on, r)
-		}
-	}
-	for _, p := range s.u.choices(on) {
+	for _, p := range s.u.choices(g.on(s.u.arch)) {
 		if s.chosen[p.name] == p {
 			return p
 		}
@@ -54,7 +47,7 @@ func (s *selection) verify() error {
 				return &packageError{p.id(), err}
 			}
 			for _, g := range groups {
-				if s.meets(g) == nil && g[0].on(s.u.arch) {
+				if s.meets(g) == nil && len(g.on(s.u.arch)) > 0 {
 					return fmt.Errorf("internal error: %s lacks %s", p.id(), g)
 				}
 			}
@@ -65,10 +58,12 @@ func (s *selection) verify() error {
 				return &packageError{p.id(), err}
 			}
 			for _, g := range groups {
-				real, virtual := s.u.meeting(g[0])
-				for _, q := range append(real, virtual...) {
-					if s.chosen[q.name] == q && q.name != p.name && g[0].on(s.u.arch) {
-						return fmt.Errorf("internal error: %s conflicts with %s", p.id(), q.id())
+				for _, r := range g.on(s.u.arch) {
+					real, virtual := s.u.meeting(r)
+					for _, q := range append(real, virtual...) {
+						if s.chosen[q.name] == q && q.name != p.name {
+							return fmt.Errorf("internal error: %s conflicts with %s", p.id(), q.id())
+						}
 					}
 				}
 			}
@@ -76,8 +71,6 @@ func (s *selection) verify() error {
 	}
 	return nil
 }
-
-func compareNames(a, b string) int { return cmp.Compare(a, b) }
 
 // packageError is a relation of an index that cannot be read.
 type packageError struct {

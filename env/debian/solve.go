@@ -3,6 +3,7 @@ package debian
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // The search is conflict-driven clause learning over "this package is in".
@@ -144,12 +145,7 @@ func (s *search) require(owner int, set string, g Group) int {
 	if owner >= 0 {
 		lits = append(lits, out(owner))
 	}
-	on := g[:0:0]
-	for _, r := range g {
-		if r.on(s.u.arch) {
-			on = append(on, r)
-		}
-	}
+	on := g.on(s.u.arch)
 	if len(on) == 0 {
 		return -1
 	}
@@ -182,11 +178,11 @@ func (s *search) expand(v int) int {
 	for i, field := range []string{p.conflicts, p.breaks} {
 		word := [...]string{"conflicts with", "breaks"}[i]
 		for _, g := range s.parse(p, field) {
-			for _, r := range g {
+			for _, r := range g.on(s.u.arch) {
 				real, virtual := s.u.meeting(r)
 				for _, q := range append(real, virtual...) {
 					// A package may conflict with a name that it provides itself.
-					if q.name != p.name && r.on(s.u.arch) {
+					if q.name != p.name {
 						note(s.add(clause{
 							lits: []literal{out(v), out(s.variable(q))},
 							why:  reason{kind: conflicts, owner: v, with: r, field: word},
@@ -389,6 +385,6 @@ func (s *search) needed(requests []need) []*stanza {
 			queue = append(queue, sel.edges(p)...)
 		}
 	}
-	slices.SortFunc(keep, func(a, b *stanza) int { return compareNames(a.name, b.name) })
+	slices.SortFunc(keep, func(a, b *stanza) int { return strings.Compare(a.name, b.name) })
 	return keep
 }

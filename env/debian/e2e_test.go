@@ -1,0 +1,183 @@
+package debian_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/debian"
+)
+
+// The closures that facts were measured on.
+var (
+	setT = []string{"build-essential", "erlang-dev", "erlang-nox", "elixir", "ca-certificates"}
+	setF = []string{"build-essential", "erlang", "elixir"}
+	setN = append(slices.Clone(setT),
+		"autoconf", "automake", "cargo", "cmake", "default-libmysqlclient-dev", "git", "imagemagick", "libcurl4-openssl-dev",
+		"libexpat1-dev", "libffi-dev", "libgit2-dev", "libjpeg-dev", "libleveldb-dev", "libmagickwand-dev", "libncurses-dev",
+		"libopenblas-dev", "libpng-dev", "libpq-dev", "librocksdb-dev", "libsnappy-dev", "libsodium-dev", "libsqlite3-dev",
+		"libssl-dev", "libtool", "libvips-dev", "libwebp-dev", "libwxgtk3.2-dev", "libxml2-dev", "libyaml-dev", "libzmq3-dev",
+		"nodejs", "pkg-config", "python3-dev", "rustc", "unixodbc-dev", "zlib1g-dev")
+)
+
+func e2e(t *testing.T) {
+	t.Helper()
+	if os.Getenv("RETORT_E2E") != "1" {
+		t.Skip("needs a Debian mirror and apt: set RETORT_E2E=1")
+	}
+}
+
+// dirCache is a Cache in a directory.
+type dirCache string
+
+func (c dirCache) Load(_ context.Context, d digest.Digest) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(c), d.Encoded()))
+}
+
+func (c dirCache) Save(_ context.Context, d digest.Digest, b []byte) error {
+	return os.WriteFile(filepath.Join(string(c), d.Encoded()), b, 0o644)
+}
+
+
+// TestAgainstAPT compares our closures with those of apt's own solver.
+func TestAgainstAPT(t *testing.T) {
+	e2e(t)
+	mirrors, err := debian.FromAPT("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := &debian.Archive{Mirrors: mirrors, Cache: dirCache(t.TempDir())}
+	for _, c := range []struct {
+		suite string
+		p     env.Platform
+	}{
+		{"trixie", env.LinuxAMD64}, {"trixie", env.LinuxARM64}, {"bookworm", env.LinuxAMD64}, {"forky", env.LinuxAMD64},
+	} {
+		var apt sync.Once
+		var root string
+		for _, s := range []struct {
+			name  string
+			roots []string
+		}{{"T", setT}, {"F", setF}, {"N", setN}} {
+			t.Run(fmt.Sprintf("%s/%s/%s", c.suite, c.p.Arch(), s.name), func(t *testing.T) {
+				began := time.Now()
+				res, err := archive.Resolve(t.Context(), debian.Request{
+					Suite: c.suite, Essential: true, Now: time.Now(), Manifest: digest.FromString("m"),
+					Sets:         map[env.Platform]map[string][]string{c.p: {"toolchain": s.roots}},
+					AllowExpired: []string{c.suite, c.suite + "-updates", c.suite + "-security"},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%d packages in %v, missing suites %q", len(res.Lock.Packages), time.Since(began), res.Missing)
+				if err := res.Lock.Validate(); err != nil {
+					t.Error(err)
+				}
+				apt.Do(func() { root = aptRoot(t, mirrors, res.Lock.Suites, c.p) })
+				if diff := cmp.Diff(aptChoice(t, root, s.roots), choice(res.Lock)); diff != "" {
+					t.Errorf("apt -, ours +:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func choice(l env.Lock) []string {
+	var out []string
+	for _, p := range l.Packages {
+		out = append(out, p.Name+" "+p.Version)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// aptRoot makes a private apt configuration with the given suites' indices.
+func aptRoot(t *testing.T, mirrors debian.Mirrors, suites []env.Suite, p env.Platform) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "retort-apt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, sub := range []string{"lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/trusted"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := filepath.Abs("keys/debian-archive-keyring.pgp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list strings.Builder
+	for _, s := range suites {
+		u := mirrors.Candidates(env.Package{Archive: s.Archive, Suite: s.Name, Path: "x"}, nil)[0]
+		fmt.Fprintf(&list, "deb %s %s main\n", strings.TrimSuffix(u, "/x"), s.Name)
+	}
+	for name, data := range map[string]string{
+		"etc/sources.list":     list.String(),
+		"etc/trusted/keys.gpg": string(raw),
+		"status":               "",
+		"apt.conf": strings.ReplaceAll(`Dir::Etc::sourcelist "@/etc/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::Etc::preferencesparts "@/etc/preferences.d";
+Dir::Etc::trusted "@/etc/trusted/keys.gpg";
+Dir::Etc::trustedparts "@/etc/trusted";
+Dir::State::status "@/status";
+Dir::State::lists "@/lists";
+Dir::Cache "@/cache";
+APT::Architecture "`+p.Arch()+`";
+APT::Architectures "`+p.Arch()+`";
+APT::Install-Recommends "false";
+APT::Sandbox::User "";
+Acquire::Check-Valid-Until "false";
+Acquire::Languages "none";
+`, "@", dir),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apt(t, dir, "update")
+	return dir
+}
+
+func apt(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "apt-get", append([]string{"-q"}, args...)...)
+	cmd.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(dir, "apt.conf"), "LC_ALL=C.UTF-8")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("apt-get %s: %v\n%s%s", args, err, out.Bytes(), errs.Bytes())
+	}
+	return out.String()
+}
+
+var instLine = regexp.MustCompile(`(?m)^Inst ([^ :]+)(?::\S+)? \((\S+) `)
+
+func aptChoice(t *testing.T, dir string, roots []string) []string {
+	t.Helper()
+	var out []string
+	for _, m := range instLine.FindAllStringSubmatch(apt(t, dir, append([]string{"-s", "install", "?essential"}, roots...)...), -1) {
+		out = append(out, m[1]+" "+m[2])
+	}
+	slices.Sort(out)
+	return out
+}
