@@ -1,4 +1,4 @@
-package elf
+package elf_test
 
 import (
 	"bytes"
@@ -11,16 +11,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/retort-build/retort/internal/elf"
+	"github.com/retort-build/retort/internal/elf/elftest"
 )
 
 func TestReadGivesWhatTheFileSays(t *testing.T) {
-	want := File{
-		Machine: ARM64, Dynamic: true, Interp: "/lib/ld-linux-aarch64.so.1", Soname: "libx.so.1",
+	want := elf.File{
+		Machine: elf.ARM64, Dynamic: true, Interp: "/lib/ld-linux-aarch64.so.1", Soname: "libx.so.1",
 		Needed: []string{"libz.so.1", "libc.so.6"}, Rpath: []string{"/a"}, Runpath: []string{"$ORIGIN/../lib", "/b"},
 		VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.17", "GLIBC_2.38"}, "libz.so.1": {"ZLIB_1.2"}},
 		VerDef:  []string{"X_1.0", "X_1.1"},
 	}
-	got, isELF, err := Read(bytes.NewReader(build(want)))
+	got, isELF, err := elf.Read(bytes.NewReader(elftest.Build(want)))
 	if err != nil || !isELF {
 		t.Fatalf("Read: isELF %v, %v", isELF, err)
 	}
@@ -30,37 +33,37 @@ func TestReadGivesWhatTheFileSays(t *testing.T) {
 }
 
 func TestReadTellsWhatIsNoProgram(t *testing.T) {
-	object := build(File{})
-	object[16] = etRel
+	object := elftest.Build(elf.File{})
+	object[16] = 1
 	for name, data := range map[string][]byte{
 		"empty": {}, "text": []byte("#!/bin/sh\nexit 0\n"), "magic only": []byte("\x7fELF"), "object file": object,
 	} {
-		if _, isELF, err := Read(bytes.NewReader(data)); isELF || err != nil {
+		if _, isELF, err := elf.Read(bytes.NewReader(data)); isELF || err != nil {
 			t.Errorf("%s: isELF %v, %v; want false, nil", name, isELF, err)
 		}
 	}
 	for name, at := range map[string][2]byte{"32 bit": {4, 1}, "big endian": {5, 2}, "riscv": {18, 243}} {
-		data := build(File{})
+		data := elftest.Build(elf.File{})
 		data[at[0]] = at[1]
-		f, isELF, err := Read(bytes.NewReader(data))
-		if !isELF || err != nil || f.Machine == AMD64 {
+		f, isELF, err := elf.Read(bytes.NewReader(data))
+		if !isELF || err != nil || f.Machine == elf.AMD64 {
 			t.Errorf("%s: %+v, %v, %v; want another machine", name, f, isELF, err)
 		}
 	}
 }
 
 func TestReadRefusesDamage(t *testing.T) {
-	whole := build(File{
+	whole := elftest.Build(elf.File{
 		Interp: "/lib/ld.so", Soname: "libx.so", Needed: []string{"libc.so.6"},
 		VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.38"}}, VerDef: []string{"X_1"},
 	})
 	for n := 20; n < len(whole)-16; n++ { // the last entry is DT_NULL
-		if f, _, err := Read(bytes.NewReader(whole[:n])); err == nil {
+		if f, _, err := elf.Read(bytes.NewReader(whole[:n])); err == nil {
 			t.Fatalf("cut to %d of %d bytes: read as %+v", n, len(whole), f)
 		}
 	}
-	control := build(File{Soname: "lib\nx.so"})
-	if _, _, err := Read(bytes.NewReader(control)); err == nil || !strings.Contains(err.Error(), "control") {
+	control := elftest.Build(elf.File{Soname: "lib\nx.so"})
+	if _, _, err := elf.Read(bytes.NewReader(control)); err == nil || !strings.Contains(err.Error(), "control") {
 		t.Errorf("control character in soname: %v", err)
 	}
 }
@@ -89,12 +92,12 @@ func compareWithDebugELF(t *testing.T, name string) {
 	if err != nil || std.Class != stdelf.ELFCLASS64 {
 		return
 	}
-	got, isELF, err := Read(f)
+	got, isELF, err := elf.Read(f)
 	if err != nil || !isELF {
 		t.Errorf("%s: isELF %v, %v", name, isELF, err)
 		return
 	}
-	var want File
+	var want elf.File
 	want.Needed, _ = std.DynString(stdelf.DT_NEEDED)
 	if s, _ := std.DynString(stdelf.DT_SONAME); len(s) == 1 {
 		want.Soname = s[0]
@@ -118,28 +121,28 @@ func compareWithDebugELF(t *testing.T, name string) {
 		}
 	}
 	sort.Strings(want.VerDef)
-	opts := cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreFields(File{}, "Machine", "Dynamic", "Interp", "Rpath", "Runpath")}
+	opts := cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreFields(elf.File{}, "Machine", "Dynamic", "Interp", "Rpath", "Runpath")}
 	if d := cmp.Diff(want, got, opts); d != "" {
 		t.Errorf("%s (-debug/elf +ours):\n%s", name, d)
 	}
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(build(File{Soname: "libx.so.1", Needed: []string{"libc.so.6"}, VerDef: []string{"X_1", "X_2"}}))
-	f.Add(build(File{Interp: "/lib/ld.so", Runpath: []string{"$ORIGIN"}, VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.2.5"}}}))
+	f.Add(elftest.Build(elf.File{Soname: "libx.so.1", Needed: []string{"libc.so.6"}, VerDef: []string{"X_1", "X_2"}}))
+	f.Add(elftest.Build(elf.File{Interp: "/lib/ld.so", Runpath: []string{"$ORIGIN"}, VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.2.5"}}}))
 	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, isELF, err := Read(bytes.NewReader(data))
+		file, isELF, err := elf.Read(bytes.NewReader(data))
 		if err != nil || !isELF {
 			return
 		}
-		if len(file.Needed) > maxDynamic || len(file.VerDef) > maxVersions {
+		if len(file.Needed) > 4096 || len(file.VerDef) > 4096 {
 			t.Errorf("bounds exceeded: %d needed, %d versions", len(file.Needed), len(file.VerDef))
 		}
-		loader := Loader{Machine: AMD64, Triplet: "x", Lookup: func(p string) (Object, bool, error) {
-			return Object{Path: p, File: file}, strings.HasPrefix(p, "/lib"), nil
+		loader := elf.Loader{Machine: elf.AMD64, Triplet: "x", Lookup: func(p string) (elf.Object, bool, error) {
+			return elf.Object{Path: p, File: file}, strings.HasPrefix(p, "/lib"), nil
 		}}
-		if _, err := Close([]Object{{Path: "/r", File: file}}, loader); err != nil {
+		if _, err := elf.Close([]elf.Object{{Path: "/r", File: file}}, loader); err != nil {
 			t.Log(err)
 		}
 	})

@@ -1,13 +1,42 @@
-package elf
+// Package elftest writes ELF files for tests.
+package elftest
 
 import (
 	"bytes"
 	"encoding/binary"
 	"sort"
+
+	"github.com/retort-build/retort/internal/elf"
 )
 
-// build writes the smallest shared object that says what f says.
-func build(f File) []byte {
+// The parts of the ELF and GNU specifications which are used.
+const (
+	headerSize = 64
+	progSize   = 56
+
+	etDyn     = 3
+	emX86_64  = 62
+	emAArch64 = 183
+
+	ptLoad    = 1
+	ptDynamic = 2
+	ptInterp  = 3
+
+	dtNull       = 0
+	dtNeeded     = 1
+	dtStrtab     = 5
+	dtStrsz      = 10
+	dtSoname     = 14
+	dtRpath      = 15
+	dtRunpath    = 29
+	dtVerdef     = 0x6ffffffc
+	dtVerdefnum  = 0x6ffffffd
+	dtVerneed    = 0x6ffffffe
+	dtVerneednum = 0x6fffffff
+)
+
+// Build writes the smallest shared object that says what f says.
+func Build(f elf.File) []byte {
 	strs := []byte{0}
 	str := func(s string) uint64 {
 		at := len(strs)
@@ -93,7 +122,7 @@ func build(f File) []byte {
 	head := make([]byte, headerSize)
 	copy(head, "\x7fELF\x02\x01\x01")
 	le.PutUint16(head[16:], etDyn)
-	number := map[Machine]uint16{AMD64: emX86_64, ARM64: emAArch64, "": emX86_64}[f.Machine]
+	number := map[elf.Machine]uint16{elf.AMD64: emX86_64, elf.ARM64: emAArch64, "": emX86_64}[f.Machine]
 	le.PutUint16(head[18:], number)
 	le.PutUint64(head[32:], headerSize)
 	le.PutUint16(head[54:], progSize)
