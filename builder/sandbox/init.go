@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -78,11 +79,15 @@ func (c control) serve() (exit, error) {
 	if err := namespaces(); err != nil {
 		return exit{}, err
 	}
-	if err := buildView(&s); err != nil {
+	pids, err := buildView(&s)
+	if err != nil {
 		return exit{}, err
 	}
 	files, err := c.streams(&s)
 	if err != nil {
+		return exit{}, err
+	}
+	if err := setFirstPID(pids); err != nil {
 		return exit{}, err
 	}
 	if err := lockDown(s.ASLR); err != nil {
@@ -133,6 +138,18 @@ func loopbackUp() error {
 	}
 	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	return unix.IoctlIfreq(sock, unix.SIOCSIFFLAGS, lo)
+}
+
+// firstPID is the number of the program, which would otherwise tell how many
+// threads the runtime of the init has started.
+const firstPID = 100
+
+func setFirstPID(fd int) error {
+	if fd < 0 {
+		return nil
+	}
+	_, err := unix.Write(fd, []byte(strconv.Itoa(firstPID-1)))
+	return lacking(errors.Join(err, unix.Close(fd)), "", "set first process number")
 }
 
 // streams gives the program's standard files: the pipes that the init was

@@ -23,6 +23,11 @@ func (v *view) mountProc(*spec) error {
 	if err != nil {
 		return lacking(err, "", "read /proc")
 	}
+	// Kernels without CONFIG_CHECKPOINT_RESTORE do not have it.
+	v.pids, err = unix.Openat(proc, "sys/kernel/ns_last_pid", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil && err != unix.ENOENT {
+		return lacking(err, "", "open process numbers")
+	}
 	if err := v.writeConstants(); err != nil {
 		return lacking(err, "", "write constants for /proc")
 	}

@@ -38,26 +38,28 @@ type view struct {
 	stage int // the root of the stage
 	root  int // the root of the program's file system, once attached
 	made  int // how many scratch directories exist
+	pids  int // the kernel's file for the last process number, or -1
 }
 
 // buildView makes the whole file system of s and moves the process into it.
-func buildView(s *spec) error {
+// It returns an open file through which firstPID can be set.
+func buildView(s *spec) (pids int, err error) {
 	// Mount events of the host must not come in while paths are resolved.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return lacking(err, "", "make mounts private")
+		return -1, lacking(err, "", "make mounts private")
 	}
 	stage, err := newStage()
 	if err != nil {
-		return lacking(err, "", "mount tmpfs")
+		return -1, lacking(err, "", "mount tmpfs")
 	}
-	v := &view{stage: stage, root: -1}
+	v := &view{stage: stage, root: -1, pids: -1}
 	steps := []func(*spec) error{v.mountRoot, v.mountProc, v.mountDev, v.mountRest, v.enter}
 	for _, step := range steps {
 		if err := step(s); err != nil {
-			return err
+			return -1, err
 		}
 	}
-	return nil
+	return v.pids, nil
 }
 
 // newStage attaches the stage over /, where path look-ups do not see it but
