@@ -1,0 +1,27 @@
+# Everything a contributor types. CI runs the same.
+
+export CGO_ENABLED = 0
+GO ?= go
+
+.PHONY: build check test demo bench clean
+
+build: ## the program, bin/retort
+	$(GO) build -trimpath -o bin/retort ./cmd/retort
+
+check: ## formatting, vet, and what golangci-lint finds if it is installed
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt would change the files above'; exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint > /dev/null; then golangci-lint run; fi
+
+test: ## every test; end-to-end ones too where this machine can run them
+	sh internal/fixture/test.sh
+
+demo: build ## builds examples/hello into examples/hello/dist
+	bin/retort -C examples/hello lock --repair
+	bin/retort -C examples/hello build
+
+bench: build ## the figures of docs/benchmarks.md
+	sh internal/fixture/bench.sh
+
+clean:
+	rm -rf bin examples/*/dist
