@@ -2,9 +2,8 @@ package env
 
 import (
 	"errors"
-	"io/fs"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -221,6 +220,14 @@ m.toml:1: platforms: empty: want linux/amd64, linux/arm64 or both`},
 m.toml:1: platforms[1]: "linux/amd64" is listed twice`},
 		{"extends nowhere", "extends = \"x.toml\"\n" + minimal, `
 m.toml:1: extends: no other manifest can be read here`},
+		{"many keys", minimal + manyKeys(), `
+m.toml:4: nif: 2001 keys: want at most 2000`},
+		{"long key", strings.Repeat("k", 1000) + " = 1\n" + minimal, `
+m.toml: key of 1000 bytes: want at most 256`},
+		{"terminal codes", "a = \x1b[31m\n", `
+m.toml:1: a: TOML files cannot contain control characters: '0x1b'`},
+		{"long value", "a = " + strings.Repeat("1_1", 1000) + "__1\n", `
+m.toml:1: a: Invalid integer "` + strings.Repeat("1_1", 1000)[:183] + `...`},
 		{"deep key", strings.Repeat("a.", 20000) + "a = 1\n", `
 m.toml:1: nested deeper than 12`},
 		{"deep array", "a = " + strings.Repeat("[", 20000) + "\n", `
@@ -244,6 +251,14 @@ m.toml:1: nested deeper than 12`},
 	}
 }
 
+func manyKeys() string {
+	var b strings.Builder
+	for i := range maxKeys + 1 {
+		fmt.Fprintf(&b, "[nif.a%d]\n", i)
+	}
+	return b.String()
+}
+
 func TestManyProblems(t *testing.T) {
 	var b strings.Builder
 	for range 500 {
@@ -253,137 +268,5 @@ func TestManyProblems(t *testing.T) {
 	var list ErrorList
 	if !errors.As(err, &list) || len(list) != maxErrors+1 || !strings.Contains(err.Error(), "and 400 more problems") {
 		t.Errorf("%d problems, last %v", len(list), list[len(list)-1])
-	}
-}
-
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestExtends(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, map[string]string{
-		"toolchain.toml": minimal + `[base]
-packages = ["git"]
-keyring = "keys/debian.gpg"
-[nif.jiffy]
-build = ["g++"]
-[nif.exqlite]
-build = ["gcc", "make"]
-runtime = ["libsqlite3-0"]
-[release]
-version = { from = "file", path = "VERSION" }
-[target.staging]
-mix_env = "staging"
-`,
-		"apps/base.toml": "extends = \"../toolchain.toml\"\n[toolchain]\nelixir = \"1.19.0\"\n",
-		"apps/shop/toolchain.toml": `extends = "../base.toml"
-[toolchain]
-hex = "2.0.6"
-[base]
-packages = ["cmake"]
-[nif.exqlite]
-build = []
-[release]
-version = { from = "git" }
-[target.staging.image]
-shell = true
-`,
-	})
-	m, err := LoadManifest(filepath.Join(dir, "apps/shop/toolchain.toml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := config(t, m, LinuxAMD64, "staging")
-	want := defaults()
-	want.Target = "staging"
-	want.Toolchain.Elixir, want.Toolchain.Hex = "1.19.0", "2.0.6"
-	want.Base.Packages, want.Base.Keyring = []string{"cmake"}, filepath.Join(dir, "keys/debian.gpg")
-	want.NIFs = []NIF{
-		{Dep: "exqlite", Build: []string{}, Runtime: []string{"libsqlite3-0"}},
-		{Dep: "jiffy", Build: []string{"g++"}},
-	}
-	want.Release.Version, want.Release.MixEnv, want.Image.Shell = Version{From: VersionGit}, "staging", true
-	if diff := cmp.Diff(want, c); diff != "" {
-		t.Error(diff)
-	}
-	if len(m.Files()) != 3 {
-		t.Errorf("files: %q", m.Files())
-	}
-}
-
-func TestExtendsProblems(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	write(t, dir, map[string]string{
-		"a.toml":       "extends = \"sub/b.toml\"\n" + minimal,
-		"sub/b.toml":   "extends = \"../a.toml\"\n",
-		"self.toml":    "extends = \"self.toml\"\n" + minimal,
-		"missing.toml": "extends = \"nowhere.toml\"\n" + minimal,
-		"folder.toml":  "extends = \"sub\"\n" + minimal,
-		"two.toml":     "extends = \"bad.toml\"\ntypo = 1\n" + minimal,
-		"bad.toml":     "[base]\nsuite = \"X\"\n",
-	})
-	if err := os.Symlink("link.toml", filepath.Join(dir, "link.toml")); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		"a.toml":       "sub/b.toml:1: extends: cycle: a.toml extends sub/b.toml extends a.toml",
-		"self.toml":    "self.toml:1: extends: cycle: self.toml extends self.toml",
-		"missing.toml": `missing.toml:1: extends: read "nowhere.toml": stat nowhere.toml: no such file or directory`,
-		"folder.toml":  `folder.toml:1: extends: read "sub": read sub: not a regular file`,
-		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are base, extends, hex, image, nif, platform, platforms, release, target, toolchain",
-		"link.toml":    "read manifest: stat link.toml: too many levels of symbolic links",
-	} {
-		if _, err := LoadManifest(name); err == nil || err.Error() != want {
-			t.Errorf("%s:\n%v\nwant\n%s", name, err, want)
-		}
-	}
-	if _, err := LoadManifest("none.toml"); !errors.Is(err, fs.ErrNotExist) {
-		t.Error(err)
-	}
-	// A name that the file system keeps new for ever is cut by the length of the chain.
-	endless := func(rel string) ([]byte, string, error) { return []byte("extends = \"d/x.toml\"\n"), rel, nil }
-	_, err := ParseManifest("x.toml", []byte("extends = \"d/x.toml\"\n"), endless)
-	if err == nil || !strings.Contains(err.Error(), "chain of more than 16 manifests") {
-		t.Error(err)
-	}
-}
-
-func TestManifestBounds(t *testing.T) {
-	big := make([]byte, maxManifest+1)
-	for i := range big {
-		big[i] = '\n'
-	}
-	if _, err := ParseManifest("m.toml", big, nil); err == nil || err.Error() != "m.toml: longer than 1048576 bytes" {
-		t.Error(err)
-	}
-	path := filepath.Join(t.TempDir(), "m.toml")
-	if err := os.WriteFile(path, big, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := LoadManifest(path); err == nil || !strings.HasSuffix(err.Error(), "longer than 1048576 bytes") {
-		t.Error(err)
-	}
-}
-
-// The workspace's own manifest is what docs and examples point to.
-func TestWorkspaceManifest(t *testing.T) {
-	m, err := LoadManifest("../toolchain.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"}
-	if diff := cmp.Diff(want, config(t, m, LinuxARM64, "").Toolchain); diff != "" {
-		t.Error(diff)
 	}
 }

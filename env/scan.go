@@ -88,22 +88,20 @@ func (s *scanner) statement() (bool, error) {
 		if s.peek() == '[' {
 			s.pos++
 		}
-		path, ok, err := s.key("")
+		path, ok, err := s.key("", line)
 		if !ok || err != nil || s.peek() != ']' {
 			return false, err
 		}
 		s.table = path
-		s.note(path, line)
 		s.pos = lineEnd(s.data, s.pos)
 		return true, nil
 	}
-	path, ok, err := s.key(s.table)
+	_, ok, err := s.key(s.table, line)
 	if !ok || err != nil || s.peek() != '=' {
 		return false, err
 	}
-	s.note(path, line)
 	s.pos++
-	return s.value(line)
+	return s.value()
 }
 
 // note keeps the first line on which a path occurs.
@@ -130,8 +128,9 @@ func (s *scanner) peek() byte {
 	return s.data[s.pos]
 }
 
-// key reads a dotted key and joins it to the path of a table.
-func (s *scanner) key(path string) (string, bool, error) {
+// key reads a dotted key, joins it to the path of a table and notes the line of
+// each of its parts.
+func (s *scanner) key(path string, line int) (string, bool, error) {
 	for parts := 1; ; parts++ {
 		if parts > maxDepth {
 			return "", false, s.tooDeep(s.pos)
@@ -141,6 +140,7 @@ func (s *scanner) key(path string) (string, bool, error) {
 			return "", false, nil
 		}
 		path = joinKey(path, part)
+		s.note(path, line)
 		if s.peek() != '.' {
 			return path, true, nil
 		}
@@ -208,7 +208,7 @@ func (s *scanner) skipString() bool {
 }
 
 // value passes the value of a key, up to the end of its last line.
-func (s *scanner) value(line int) (bool, error) {
+func (s *scanner) value() (bool, error) {
 	depth, dots := 0, 0
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; c {

@@ -3,6 +3,7 @@ package env
 import (
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
@@ -33,5 +34,19 @@ func syntaxError(err error) error {
 	if msg == "" {
 		msg = err.Error()
 	}
-	return Error{Line: max(p.Position.Line, 0), Key: p.LastKey, Err: errors.New(msg)}
+	return Error{Line: max(p.Position.Line, 0), Key: printable(p.LastKey), Err: errors.New(printable(msg))}
+}
+
+// printable cuts what the parser quotes from the file, and takes out what
+// could steer a terminal.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }

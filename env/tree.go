@@ -20,10 +20,11 @@ type fileRef struct {
 	path    string // joined to the manifest's folder
 }
 
-// The bounds of one list and one table.
+// The bounds of one list, one table and one key.
 const (
 	maxElements = 2000
 	maxKeys     = 2000
+	maxKey      = 256
 )
 
 // walker turns what the TOML parser returned into a table, by the schema. It
@@ -45,6 +46,10 @@ func (w *walker) table(path string, n *node, in map[string]any) table {
 	}
 	out := make(table, len(in))
 	for _, key := range slices.Sorted(maps.Keys(in)) {
+		if len(key) > maxKey {
+			w.fail(path, fmt.Errorf("key of %d bytes: want at most %d", len(key), maxKey))
+			continue
+		}
 		at := joinKey(path, key)
 		child := n.each
 		if n.kind == fixedKind {
