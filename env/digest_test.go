@@ -33,7 +33,6 @@ func TestLockDigestMoves(t *testing.T) {
 		{"repository of Hex", "[hex.repos.acme]\nurl = \"https://hex.acme.example\"\n", false},
 		{"target that needs the same", "[target.staging]\nmix_env = \"staging\"\n", false},
 		{"default said", "[base]\nsuite = \"trixie\"\ncomponents = [\"main\"]\n", false},
-		{"same platforms in another order", "", false},
 		{"hex", "hex = \"2.0.6\"\n", true},
 		{"suite", "[base]\nsuite = \"bookworm\"\n", true},
 		{"package", "[base]\npackages = [\"git\"]\n", true},
