@@ -104,18 +104,23 @@ func (b *Builder) workLowers(ctx context.Context, r *layers.Recipe, inputs map[s
 	return lowers, nil
 }
 
-// capture packs the outputs that a dead process left in the upper directory.
+// capture packs the outputs that a dead process left in the upper directory. A
+// layer can add and replace and not remove, so a removal of what an earlier
+// layer has inside an output is refused.
 func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, upper string) (layers.Layer, error) {
+	opt := layers.CaptureOptions{
+		RefuseRemovals: true,
+		Filter:         func(path string) bool { return keeps(r.Outputs, path) },
+	}
 	if len(r.Outputs) == 1 && r.Outputs[0].Strip {
-		dir := filepath.Join(upper, filepath.FromSlash(r.Outputs[0].Path))
-		if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		upper = filepath.Join(upper, filepath.FromSlash(r.Outputs[0].Path))
+		if _, err := os.Lstat(upper); errors.Is(err, os.ErrNotExist) {
 			return layers.Layer{}, fmt.Errorf("the program ended well but left no %s", r.Outputs[0].Path)
 		}
-		return b.Store.Capture(ctx, key, dir, layers.CaptureOptions{})
+		opt.Filter = nil
 	}
-	return b.Store.Capture(ctx, key, upper, layers.CaptureOptions{
-		Filter: func(path string) bool { return keeps(r.Outputs, path) },
-	})
+	captured, err := b.Store.Capture(ctx, key, upper, "", opt)
+	return captured.Layer, err
 }
 
 // keeps reports whether a path lies in an output or is a folder above one.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+
+	"github.com/retort-build/retort/registry"
+)
+
+// buildOptions are the flags of build.
+type buildOptions struct {
+	sessionFlags
+	out, format string
+	json        bool
+}
+
+func cmdBuild(fs *flag.FlagSet) action {
+	var o buildOptions
+	o.register(fs)
+	fs.StringVar(&o.out, "o", "", "write the outputs to `DIR` (default dist in the project)")
+	fs.StringVar(&o.format, "format", "oci", "format of the image: oci, an image layout folder, or docker, a file for docker load")
+	fs.BoolVar(&o.json, "json", false, "print the results as JSON")
+	return func(ctx context.Context, t *terminal, args []string) error {
+		if len(args) > 0 {
+			return usagef("build takes no arguments")
+		}
+		if o.format != string(registry.OCI) && o.format != string(registry.Docker) {
+			return usagef("--format=%s: want oci or docker", o.format)
+		}
+		return build(ctx, t, o)
+	}
+}
+
+// buildResult is what `build --json` prints.
+type buildResult struct {
+	Name     string       `json:"name"`
+	Version  string       `json:"version"`
+	Platform string       `json:"platform"`
+	Target   string       `json:"target,omitempty"`
+	Release  string       `json:"release"` // DiffID of the release's tree
+	Outputs  []outputFile `json:"outputs"`
+}
+
+func build(ctx context.Context, t *terminal, o buildOptions) error {
+	s, err := t.session(ctx, o.sessionFlags)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	dir := filepath.Join(s.dir, "dist")
+	if o.out != "" {
+		if dir, err = filepath.Abs(o.out); err != nil {
+			return err
+		}
+	}
+	app, err := s.app(ctx)
+	if err != nil {
+		return err
+	}
+	built, err := s.builder.Release(ctx, app, s.config.Release.Name)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format))
+	if err != nil {
+		return err
+	}
+	if err := s.remember(ctx, built); err != nil {
+		return err
+	}
+	s.progress.close()
+	s.progress.summary()
+	if o.json {
+		return t.printJSON(buildResult{
+			Name: built.Name, Version: built.Version, Platform: string(s.config.Platform), Target: o.target,
+			Release: built.Release.DiffID.String(), Outputs: outputs,
+		})
+	}
+	for _, f := range outputs {
+		t.result(f.Path, f.Digest.String())
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox"
+)
+
+// doctorCheck is one line of what doctor found.
+type doctorCheck struct {
+	What   string `json:"what"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func cmdDoctor(fs *flag.FlagSet) action {
+	asJSON := fs.Bool("json", false, "print the checks as JSON")
+	return func(ctx context.Context, t *terminal, args []string) error {
+		if len(args) > 0 {
+			return usagef("doctor takes no arguments")
+		}
+		checks, err := doctor(ctx)
+		if err != nil {
+			return err
+		}
+		return reportChecks(t, checks, *asJSON)
+	}
+}
+
+// doctor tries what the sandbox needs, where the store is.
+func doctor(ctx context.Context) ([]doctorCheck, error) {
+	s, err := loadSettings()
+	if err != nil {
+		return nil, err
+	}
+	var out []doctorCheck
+	store, err := s.openStore()
+	if err != nil {
+		out = append(out, doctorCheck{What: "store", Detail: err.Error(), Remedy: "set RETORT_HOME to a folder you can write to"})
+	} else {
+		out = append(out, doctorCheck{What: "store", OK: true, Detail: s.home})
+		store.Close()
+	}
+	for _, c := range sandbox.Probe(ctx) {
+		out = append(out, doctorCheck{What: c.What, OK: c.OK, Detail: c.Detail, Remedy: c.Remedy})
+	}
+	return out, nil
+}
+
+func reportChecks(t *terminal, checks []doctorCheck, asJSON bool) error {
+	var lacking builder.UnavailableError
+	for _, c := range checks {
+		if !c.OK {
+			lacking.Missing = append(lacking.Missing, builder.Missing{What: c.What, Why: c.Detail, Remedy: c.Remedy})
+		}
+	}
+	if asJSON {
+		if err := t.printJSON(checks); err != nil {
+			return err
+		}
+	} else {
+		for _, c := range checks {
+			word := "ok"
+			if !c.OK {
+				word = "MISSING"
+			}
+			t.result(word, c.What+":", printable(c.Detail))
+		}
+	}
+	if len(lacking.Missing) > 0 {
+		return &lacking
+	}
+	return nil
+}

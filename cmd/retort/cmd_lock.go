@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/debian"
+	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/internal/fetch"
+	"github.com/retort-build/retort/layers"
+)
+
+// lockOptions are the flags of lock.
+type lockOptions struct {
+	check, repair, json bool
+	update              []string
+}
+
+func cmdLock(fs *flag.FlagSet) action {
+	var o lockOptions
+	fs.BoolVar(&o.check, "check", false, "change nothing; fail unless the lock fits toolchain.toml and its files are served")
+	fs.BoolVar(&o.repair, "repair", false, "move only those pins whose files no source serves any more")
+	fs.Func("update", "let the pin of package or tool `NAME` move (may be repeated; \"all\" moves every pin)", func(s string) error {
+		o.update = append(o.update, strings.Split(s, ",")...)
+		return nil
+	})
+	fs.BoolVar(&o.json, "json", false, "print what moved as JSON")
+	return func(ctx context.Context, t *terminal, args []string) error {
+		if len(args) > 0 {
+			return usagef("lock takes no arguments")
+		}
+		if o.check && (o.repair || len(o.update) > 0) || o.repair && len(o.update) > 0 {
+			return usagef("lock: --check, --repair and --update exclude each other")
+		}
+		return lock(ctx, t, o)
+	}
+}
+
+// A locker resolves the manifest of one project.
+type locker struct {
+	t        *terminal
+	manifest *env.Manifest
+	path     string    // of the lock
+	old      *env.Lock // nil if there is none
+	settings settings
+	store    *layers.Store
+	archive  *debian.Archive
+	config   env.Config // of the first platform
+}
+
+func lock(ctx context.Context, t *terminal, o lockOptions) error {
+	l, err := openLocker(t)
+	if err != nil {
+		return err
+	}
+	defer l.store.Close()
+	switch {
+	case o.check:
+		return l.check(ctx)
+	case o.repair && l.old == nil:
+		return fmt.Errorf("repair %s: %w", l.path, env.ErrNoLock)
+	case o.repair:
+		if err := l.manifest.CheckLock(l.old); err != nil {
+			return err
+		}
+	}
+	req, err := l.request(ctx, o)
+	if err != nil {
+		return err
+	}
+	var result debian.Result
+	if o.repair {
+		result, err = l.archive.Repair(ctx, req)
+	} else {
+		result, err = l.archive.Resolve(ctx, req)
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.plugins(ctx, &result.Lock, o); err != nil {
+		return err
+	}
+	return l.write(result, o.json)
+}
+
+func openLocker(t *terminal) (*locker, error) {
+	dir, m, err := t.loadManifest()
+	if err != nil {
+		return nil, err
+	}
+	l := &locker{t: t, manifest: m, path: filepath.Join(dir, "toolchain.lock")}
+	l.old, err = env.LoadLock(l.path)
+	if errors.Is(err, env.ErrNoLock) {
+		l.old, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.config, err = m.For(m.Platforms()[0], ""); err != nil {
+		return nil, err
+	}
+	if l.settings, err = loadSettings(); err != nil {
+		return nil, err
+	}
+	mirrors, err := l.settings.mirrors()
+	if err != nil {
+		return nil, err
+	}
+	l.archive = &debian.Archive{Mirrors: mirrors, Fetch: &fetch.Client{}}
+	if l.config.Base.Keyring != "" {
+		if l.archive.Keyring, err = os.ReadFile(l.config.Base.Keyring); err != nil {
+			return nil, fmt.Errorf("read keyring: %w", err)
+		}
+	}
+	if l.store, err = l.settings.openStore(); err != nil {
+		return nil, err
+	}
+	l.archive.Cache = blobCache{l.store}
+	return l, nil
+}
+
+// request gathers what the manifest asks for on every platform.
+func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, error) {
+	req := debian.Request{
+		Manifest: l.manifest.LockDigest(), Suite: l.config.Base.Suite, Platforms: l.manifest.Platforms(),
+		Sets: map[env.Platform]map[string][]string{}, Essential: true,
+		Tools: tools(l.config.Toolchain), Previous: l.old, Update: o.update,
+		Have:         func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil },
+		AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
+	}
+	if slices.Contains(o.update, "all") {
+		req.Previous, req.Update = nil, nil
+	}
+	if day := l.config.Base.Snapshot; day != "" {
+		at, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			return req, fmt.Errorf("base.snapshot: %w", err)
+		}
+		req.Snapshot = at.Add(24*time.Hour - time.Second) // the day's last state
+	}
+	for _, p := range l.manifest.Platforms() {
+		sets, err := requirements(l.manifest, p)
+		if err != nil {
+			return req, err
+		}
+		req.Sets[p] = sets
+	}
+	return req, nil
+}
+
+// requirements are the package sets of a platform: those of the build without
+// a target, and those of each target that differ.
+func requirements(m *env.Manifest, p env.Platform) (map[string][]string, error) {
+	plain, err := m.For(p, "")
+	if err != nil {
+		return nil, err
+	}
+	sets := plain.Requirements()
+	for _, target := range m.Targets() {
+		c, err := m.For(p, target)
+		if err != nil {
+			return nil, err
+		}
+		for name, roots := range c.Requirements() {
+			if !slices.Equal(sets[name], roots) {
+				sets[targetSet(target, name)] = roots
+			}
+		}
+	}
+	return sets, nil
+}
+
+func targetSet(target, name string) string { return "target." + target + "." + name }
+
+func tools(t env.Toolchain) map[string]string {
+	out := map[string]string{"otp": t.OTP, "elixir": t.Elixir, "openssl": t.OpenSSL, "hex": t.Hex, "rebar3": t.Rebar3}
+	for name, version := range out {
+		if version == "" {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// plugins pins the rebar3 plugins of the manifest. Pins that still fit stay.
+func (l *locker) plugins(ctx context.Context, lock *env.Lock, o lockOptions) error {
+	want := l.config.Hex.Plugins
+	if len(want) == 0 {
+		return nil
+	}
+	if l.old != nil && (o.repair || pluginsFit(l.old.Plugins, want, o.update)) {
+		lock.Plugins = l.old.Plugins
+		return nil
+	}
+	repos, err := hexRepos(l.config, l.settings)
+	if err != nil {
+		return err
+	}
+	var asked []hex.Requirement
+	for _, p := range want {
+		asked = append(asked, hex.Requirement{App: p.Name, Name: p.Name, Version: "== " + p.Version, Repo: "hexpm"})
+	}
+	pins, err := hex.Resolver{Repos: repos, Fetch: l.archive.Fetch}.Resolve(ctx, asked)
+	if err != nil {
+		return err
+	}
+	for _, p := range pins {
+		lock.Plugins = append(lock.Plugins, env.HexPin(p))
+	}
+	return nil
+}
+
+func pluginsFit(pins []env.HexPin, want []env.HexPlugin, update []string) bool {
+	return !slices.ContainsFunc(want, func(w env.HexPlugin) bool {
+		return slices.Contains(update, w.Name) || !slices.ContainsFunc(pins, func(p env.HexPin) bool {
+			return p.Name == w.Name && p.Version == w.Version
+		})
+	})
+}
+
+// check fails unless the lock fits the manifest and its files can be had.
+func (l *locker) check(ctx context.Context) error {
+	if l.old == nil {
+		return fmt.Errorf("check %s: %w", l.path, env.ErrNoLock)
+	}
+	have := func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil }
+	if err := l.archive.Check(ctx, l.old, l.manifest.LockDigest(), have); err != nil {
+		return err
+	}
+	l.t.say("%s fits toolchain.toml; every file is in the store or served", l.path)
+	return nil
+}
+
+// write puts the lock in place of the old one and prints what moved.
+func (l *locker) write(r debian.Result, asJSON bool) error {
+	text := env.EncodeLock(&r.Lock)
+	for _, name := range r.Missing {
+		l.t.warn("no mirror has %s: its updates are left out", name)
+	}
+	for _, s := range r.Skew {
+		l.t.warn("source package %s has different versions: %s", s.Source, skewText(s))
+	}
+	if l.old != nil {
+		for _, m := range r.Moved {
+			l.t.say("%s", movedText(m))
+		}
+	}
+	current, err := os.ReadFile(l.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !bytes.Equal(current, text) {
+		if err := replaceFile(l.path, text); err != nil {
+			return fmt.Errorf("write lock: %w", err)
+		}
+	} else {
+		l.t.say("nothing moved")
+	}
+	sum := digest.FromBytes(text)
+	if asJSON {
+		return l.t.printJSON(map[string]any{"path": l.path, "digest": sum, "moved": r.Moved, "packages": len(r.Lock.Packages)})
+	}
+	l.t.result(l.path, sum.String())
+	return nil
+}
+
+func movedText(m debian.Moved) string {
+	switch {
+	case m.From == "":
+		return fmt.Sprintf("%s %s: new, %s", m.Platform, m.Name, m.To)
+	case m.To == "":
+		return fmt.Sprintf("%s %s: gone, was %s", m.Platform, m.Name, m.From)
+	}
+	return fmt.Sprintf("%s %s: %s -> %s", m.Platform, m.Name, m.From, m.To)
+}
+
+func skewText(s debian.Skew) string {
+	var parts []string
+	for _, p := range env.Platforms() {
+		if v, ok := s.Versions[p]; ok {
+			parts = append(parts, fmt.Sprintf("%s %s", p, v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// replaceFile writes a file as a whole or not at all.
+func replaceFile(path string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if err == nil {
+		err = temp.Sync()
+	}
+	if cerr := temp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}

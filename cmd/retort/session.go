@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/layers"
+)
+
+// sessionFlags are common to all commands that look at a build.
+type sessionFlags struct {
+	platform, target, progress string
+	jobs                       int
+	verbose                    bool
+}
+
+func (o *sessionFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&o.platform, "platform", "", "build for `OS/ARCH` (default this machine's)")
+	fs.StringVar(&o.target, "target", "", "build the variant that [target.`NAME`] describes")
+	fs.StringVar(&o.progress, "progress", "auto", "show progress as auto, tty, plain, json or quiet")
+	fs.IntVar(&o.jobs, "jobs", 0, "run `N` steps at once (default the number of CPUs)")
+	fs.BoolVar(&o.verbose, "v", false, "show the output of each step")
+}
+
+// A session is a workspace with a builder and its progress on the terminal.
+type session struct {
+	*workspace
+	builder  *builder.Builder
+	progress *progress
+}
+
+func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error) {
+	p := native()
+	if o.platform != "" {
+		var err error
+		if p, err = env.ParsePlatform(o.platform); err != nil {
+			return nil, usagef("--platform: %v", err)
+		}
+	}
+	if p != native() {
+		return nil, usagef("--platform %s: this machine builds %s; run retort on a machine of that architecture", p, native())
+	}
+	w, err := t.open(ctx, p, o.target)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range w.store.Warnings() {
+		t.warn("%s", warning)
+	}
+	progress, err := newProgress(t, o.progress)
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	b, err := w.builder(progress, o.jobs, o.verbose)
+	if err != nil {
+		progress.close()
+		w.close()
+		return nil, err
+	}
+	return &session{workspace: w, builder: b, progress: progress}, nil
+}
+
+func (s *session) close() {
+	s.progress.close()
+	s.workspace.close()
+}
+
+// plan asks Mix about the project, if the store does not know the answer, and
+// returns the plan of the release.
+func (s *session) plan(ctx context.Context) (builder.Built, error) {
+	app, err := s.app(ctx)
+	if err != nil {
+		return builder.Built{}, err
+	}
+	return s.builder.Plan(ctx, app, s.config.Release.Name)
+}
+
+// planFor is plan, but for the step that asks Mix: entering that one must work
+// where asking fails.
+func (s *session) planFor(ctx context.Context, step string) (layers.Plan, error) {
+	app, err := s.app(ctx)
+	if err != nil {
+		return layers.Plan{}, err
+	}
+	if step == builder.StepProject {
+		return app.ProjectPlan(), nil
+	}
+	built, err := s.builder.Plan(ctx, app, s.config.Release.Name)
+	return built.Plan, err
+}

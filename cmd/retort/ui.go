@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
+)
+
+// The rules of the terminal. Results go to stdout, one a line, for machines;
+// everything else goes to stderr, for people, as "retort: ...". Errors and
+// warnings say so; a hint is the command to type next, on a line of its own.
+// Text that comes from a build or a file is escaped unless it is the log of
+// the user's own program.
+type terminal struct {
+	in  *os.File
+	out *os.File
+	err *os.File
+	dir string // the folder commands work in: -C
+
+	mu     sync.Mutex
+	status string // what the status line shows now, if any
+}
+
+func (t *terminal) chdir(dir string) {
+	if filepath.IsAbs(dir) {
+		t.dir = dir
+	} else {
+		t.dir = filepath.Join(t.dir, dir)
+	}
+}
+
+// interactive reports whether people watch stderr.
+func (t *terminal) interactive() bool {
+	return term.IsTerminal(int(t.err.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == ""
+}
+
+// say prints one line for people.
+func (t *terminal) say(format string, args ...any) {
+	t.line("retort: " + fmt.Sprintf(format, args...))
+}
+
+func (t *terminal) warn(format string, args ...any) { t.say("warning: "+format, args...) }
+
+func (t *terminal) hint(format string, args ...any) { t.say("hint: "+format, args...) }
+
+// line prints a line above the status line.
+func (t *terminal) line(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.status != "" {
+		fmt.Fprint(t.err, "\r\x1b[K")
+	}
+	fmt.Fprintln(t.err, s)
+	if t.status != "" {
+		fmt.Fprint(t.err, t.status)
+	}
+}
+
+// show replaces the status line; "" removes it.
+func (t *terminal) show(s string) {
+	if width, _, err := term.GetSize(int(t.err.Fd())); err == nil && s != "" {
+		if r := []rune(s); len(r) >= width && width > 1 {
+			s = string(r[:width-1])
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s == t.status {
+		return
+	}
+	fmt.Fprint(t.err, "\r\x1b[K"+s)
+	t.status = s
+}
+
+// result prints one line of results: a path or reference, then its digest.
+func (t *terminal) result(fields ...string) {
+	fmt.Fprintln(t.out, strings.Join(fields, " "))
+}
+
+// printJSON prints a result as one JSON document.
+func (t *terminal) printJSON(v any) error {
+	enc := json.NewEncoder(t.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// fail prints an error, all of its parts, and what to type next.
+func (t *terminal) fail(err error, code int) {
+	t.show("")
+	var (
+		list    env.ErrorList
+		exit    *builder.ExitError
+		lacking *builder.UnavailableError
+		status  *statusError
+	)
+	switch {
+	case errors.As(err, &status):
+		return
+	case code == exitInterrupted:
+		t.say("interrupted")
+		return
+	case errors.As(err, &list):
+		for _, e := range list {
+			t.say("error: %s", printable(e.Error()))
+		}
+		return
+	case errors.As(err, &exit):
+		t.userFailed(exit)
+		return
+	case errors.As(err, &lacking):
+		t.say("error: this machine cannot run the sandbox, and nothing runs outside it")
+		for _, m := range lacking.Missing {
+			t.say("error: %s: %s", printable(m.What), printable(m.Why))
+			if m.Remedy != "" {
+				t.hint("%s", m.Remedy)
+			}
+		}
+		return
+	}
+	t.say("error: %s", printable(err.Error()))
+	switch code {
+	case exitLock:
+		t.hint("retort lock")
+	case exitUsage:
+		t.hint("retort help")
+	}
+}
+
+// userFailed reports a program of the user's build that failed.
+func (t *terminal) userFailed(e *builder.ExitError) {
+	if e.Log != "" {
+		t.say("the end of the output of step %s:", e.Step)
+		io.WriteString(t.err, strings.TrimRight(e.Log, "\n")+"\n")
+	}
+	t.say("error: your build failed in step %s: %s", e.Step, (&builder.ExitError{Code: e.Code, Signal: e.Signal}).Error())
+	t.hint("retort shell --at %s", e.Step)
+}
+
+// printable escapes what could steer a terminal in text of foreign origin.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// bytesText is a size for people, in the units that disks and networks use.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}

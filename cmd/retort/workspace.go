@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox"
+	"github.com/retort-build/retort/builder/source"
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/layers"
+)
+
+// A workspace is one project and what the user's settings say of building it.
+type workspace struct {
+	dir      string // absolute
+	manifest *env.Manifest
+	lock     *env.Lock
+	config   env.Config
+	settings settings
+	store    *layers.Store
+}
+
+// native is the platform of this machine.
+func native() env.Platform { return env.Platform("linux/" + runtime.GOARCH) }
+
+func (t *terminal) project() (string, error) {
+	dir, err := filepath.Abs(t.dir)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("-C %s: not a folder", t.dir)
+	}
+	// The path must not depend on the symbolic link one came by: roots of the
+	// store and cached source hashes are kept by it.
+	return filepath.EvalSymlinks(dir)
+}
+
+// loadManifest reads the manifest of the project.
+func (t *terminal) loadManifest() (string, *env.Manifest, error) {
+	dir, err := t.project()
+	if err != nil {
+		return "", nil, err
+	}
+	m, err := env.LoadManifest(filepath.Join(dir, "toolchain.toml"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("%s has no toolchain.toml: run retort init", t.dir)
+	}
+	return dir, m, err
+}
+
+// open loads manifest and lock, which must match, and opens the store.
+func (t *terminal) open(ctx context.Context, p env.Platform, target string) (*workspace, error) {
+	dir, m, err := t.loadManifest()
+	if err != nil {
+		return nil, err
+	}
+	w := &workspace{dir: dir, manifest: m}
+	if w.config, err = m.For(p, target); err != nil {
+		return nil, err
+	}
+	if w.lock, err = env.LoadLock(filepath.Join(dir, "toolchain.lock")); err != nil {
+		return nil, err
+	}
+	if err := m.CheckLock(w.lock); err != nil {
+		return nil, err
+	}
+	if w.settings, err = loadSettings(); err != nil {
+		return nil, err
+	}
+	if w.store, err = w.settings.openStore(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workspace) close() { w.store.Close() }
+
+// builder returns a Builder for the workspace that shows its work on p.
+func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Builder, error) {
+	fetcher, err := w.fetcher()
+	if err != nil {
+		return nil, err
+	}
+	if jobs < 1 {
+		jobs = runtime.NumCPU()
+	}
+	b := &builder.Builder{
+		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Open: w.openSource, Jobs: jobs, OnEvent: p.event,
+	}
+	if verbose {
+		b.Log = p.log
+	}
+	return b, nil
+}
+
+// openSource gives the content of source files and of retort's own scripts.
+func (w *workspace) openSource(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, error) {
+	if content, ok := builder.Script(r, f); ok {
+		return content, nil
+	}
+	return os.Open(filepath.Join(w.dir, filepath.FromSlash(f.Path)))
+}
+
+// app lists the project's source and gathers what its plan is made from.
+func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
+	stamps := filepath.Join(w.settings.home, "stamps")
+	if err := os.MkdirAll(stamps, 0o755); err != nil {
+		return builder.MixApp{}, err
+	}
+	cache := source.OpenCache(filepath.Join(stamps, digest.FromString(w.dir).Encoded()))
+	files, err := source.List(ctx, w.dir, cache)
+	if err != nil {
+		return builder.MixApp{}, err
+	}
+	if err := cache.Save(); err != nil {
+		return builder.MixApp{}, err
+	}
+	version, err := w.version(ctx)
+	if err != nil {
+		return builder.MixApp{}, err
+	}
+	a := builder.MixApp{
+		Platform: w.config.Platform, Source: files, Version: version,
+		MixEnv: w.config.Release.MixEnv, MixTarget: w.config.Release.MixTarget,
+	}
+	if a.Locked, err = w.mixLock(); err != nil {
+		return a, err
+	}
+	for _, plugin := range w.lock.Plugins {
+		a.Plugins = append(a.Plugins, hex.Pin(plugin).Locked())
+	}
+	return a, w.roots(&a)
+}
+
+func (w *workspace) mixLock() ([]hex.Locked, error) {
+	path := filepath.Join(w.dir, "mix.lock")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	locked, err := hex.ParseLock("mix.lock", data)
+	if err != nil {
+		return nil, err
+	}
+	return locked, hex.CheckOuter("mix.lock", locked)
+}
+
+// roots plans the two root file systems of a project. Without dependencies it
+// needs neither Hex nor compilers.
+func (w *workspace) roots(a *builder.MixApp) error {
+	if len(w.lock.Sets[a.Platform]) == 0 {
+		return fmt.Errorf("toolchain.lock has no packages for %s: name the platform in platforms of toolchain.toml and run retort lock", a.Platform)
+	}
+	roots := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain))
+	suite := w.config.Base.Suite
+	if len(a.Locked) > 0 {
+		if len(w.set(env.SetHex)) == 0 {
+			return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
+		}
+		roots = append(roots, w.set(env.SetHex)...)
+	}
+	var err error
+	if a.Base, err = layers.Toolchain(w.lock, a.Platform, suite, "configure", roots); err != nil {
+		return err
+	}
+	roots = slices.Concat(roots, w.set(env.SetRebar3), w.set(env.SetNative))
+	for _, nif := range w.config.NIFs {
+		roots = append(roots, w.set(env.NIFBuildSet(nif.Dep))...)
+	}
+	if a.Native, err = layers.Toolchain(w.lock, a.Platform, suite, "configure:native", roots); err != nil {
+		return err
+	}
+	a.Image, err = w.imagePackages(suite)
+	return err
+}
+
+// imagePackages unpacks what the image holds besides the release, and nothing
+// that these packages depend on only to be configured.
+func (w *workspace) imagePackages(suite string) ([]layers.Recipe, error) {
+	names, err := w.wholePackages()
+	if err != nil {
+		return nil, err
+	}
+	var out []layers.Recipe
+	for _, p := range w.lock.Packages {
+		if p.Platform == w.config.Platform && slices.Contains(names, p.Name) {
+			out = append(out, layers.DebRecipe(p, suite))
+		}
+	}
+	return out, nil
+}
+
+// set returns the root packages of a set, as the target has it.
+func (w *workspace) set(name string) []string {
+	sets := w.lock.Sets[w.config.Platform]
+	if w.config.Target != "" {
+		if roots, ok := sets[targetSet(w.config.Target, name)]; ok {
+			return roots
+		}
+	}
+	return sets[name]
+}
