@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -36,6 +37,7 @@ func (c Codec) NewWriter(w io.Writer) (io.WriteCloser, error) {
 			return nil, fmt.Errorf("compress with %s: %w", c, err)
 		}
 		z.OS = gzipOS
+		z.ModTime = time.Unix(0, 0) // the zero Time is not written as 0
 		return z, nil
 	case Zstd:
 		// One goroutine: more of them only overlap blocks of a frame, and
