@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -26,6 +27,11 @@ type Resumer interface {
 }
 
 func newBlobs(dir string) (content.Store, error) {
+	// NewStore warns on stderr about file systems without fs-verity, through a
+	// logger that it cannot be given.
+	if err := log.SetLevel("fatal"); err != nil {
+		return nil, err
+	}
 	s, err := local.NewStore(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)

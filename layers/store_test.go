@@ -416,3 +416,5 @@ func BenchmarkLookup300(b *testing.B) {
 		})
 	}
 }
+
+func digestOf(content string) digest.Digest { return digest.FromString(content) }
