@@ -1,0 +1,448 @@
+package configure
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/tarball"
+	"github.com/retort-build/retort/layers/deb"
+)
+
+// The package sets that are compared with what mmdebstrap makes of them: T is
+// a toolchain, N adds what native code of popular packages builds against.
+const (
+	setT = "build-essential,erlang-dev,erlang-nox,elixir,ca-certificates"
+	setN = setT + ",libopenblas-dev,libvips-dev,imagemagick,libmagickwand-dev,librocksdb-dev,libgit2-dev," +
+		"erlang-wx,libwxgtk3.2-dev,rustc,cargo,nodejs,python3-dev,cmake,libsqlite3-dev,libpq-dev,libssl-dev," +
+		"libsodium-dev,libffi-dev,zlib1g-dev,libxml2-dev,libcurl4-openssl-dev,libncurses-dev,libicu-dev,automake," +
+		"libtool,pkg-config,unixodbc-dev,libsctp-dev,libsystemd-dev,libzmq3-dev,librdkafka-dev,libhdf5-dev," +
+		"libyaml-dev,libusb-1.0-0-dev,libgtk-3-dev,git"
+)
+
+// TestOracle compares the tree that unpacking and configuring give with the
+// one that mmdebstrap makes of the same packages, file by file. Every
+// difference needs a reason in testdata/differences.txt.
+func TestOracle(t *testing.T) {
+	if os.Getenv("RETORT_E2E") != "1" {
+		t.Skip("needs root, mmdebstrap and a mirror; set RETORT_E2E=1")
+	}
+	for _, tt := range []struct{ name, suite, include string }{
+		{"trixie-T", "trixie", setT},
+		{"bookworm-T", "bookworm", setT},
+		{"forky-T", "forky", setT},
+		{"trixie-N", "trixie", setN},
+		{"bookworm-N", "bookworm", setN},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := makeOracle(t, tt.name, tt.suite, tt.include)
+			in := o.unpack(t, tt.suite == "bookworm")
+			var got memSink
+			rep, err := Layer(t.Context(), in, &got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range rep.Unknown {
+				t.Errorf("%s calls %s, about which nothing is known", c.Package, c.Name)
+			}
+			if len(rep.Removed) > 0 {
+				t.Errorf("removed: %q", rep.Removed)
+			}
+			ours := make(map[string]string)
+			for _, tree := range in.Trees {
+				for _, e := range tree.Entries {
+					ours[e.Path] = describe(e, tree.Entries)
+				}
+			}
+			for _, e := range got.entries {
+				ours[e.Path] = describe(e, nil)
+			}
+			checkDifferences(t, tt.name, ours, walkOracle(t, o.root))
+			if again := new(memSink); true {
+				slices.Reverse(in.Packages)
+				if _, err := Layer(t.Context(), in, again); err != nil {
+					t.Fatal(err)
+				}
+				if len(again.entries) != len(got.entries) {
+					t.Errorf("second run: %d entries, first: %d", len(again.entries), len(got.entries))
+				}
+				for i := range min(len(again.entries), len(got.entries)) {
+					if a, b := describe(again.entries[i], nil), describe(got.entries[i], nil); a != b {
+						t.Errorf("second run: %s %s, first: %s", got.entries[i].Path, a, b)
+					}
+				}
+			}
+		})
+	}
+}
+
+// describe is what two files must have in common to be the same.
+func describe(e tarball.Entry, tree []tarball.Entry) string {
+	switch e.Kind {
+	case tarball.Symlink:
+		return "link to " + e.Link
+	case tarball.Hardlink:
+		i := slices.IndexFunc(tree, func(x tarball.Entry) bool { return x.Path == e.Link })
+		return describe(tree[i], nil)
+	case tarball.Dir:
+		return fmt.Sprintf("dir %o %d:%d", e.Mode, e.UID, e.GID)
+	}
+	return fmt.Sprintf("file %o %d:%d %s", e.Mode, e.UID, e.GID, e.Digest.Encoded())
+}
+
+// memSink keeps the entries of a layer with the digests of their contents.
+type memSink struct {
+	entries []tarball.Entry
+	content map[string][]byte
+}
+
+func (m *memSink) Add(e tarball.Entry, content io.Reader) error {
+	if content != nil {
+		b, err := io.ReadAll(content)
+		if err != nil {
+			return err
+		}
+		if m.content == nil {
+			m.content = make(map[string][]byte)
+		}
+		m.content[e.Path] = b
+		e.Digest = digestOf(b)
+	}
+	m.entries = append(m.entries, e)
+	return nil
+}
+
+type oracle struct {
+	root string // the tree that mmdebstrap made
+	debs string // the packages that it was made of
+	ours string // where they are unpacked
+}
+
+func cacheDir(t *testing.T) string {
+	dir := os.Getenv("RETORT_TEST_CACHE")
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(base, "retort-test")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// makeOracle has mmdebstrap make a root and keep the packages it is made of.
+func makeOracle(t *testing.T, name, suite, include string) oracle {
+	base := filepath.Join(cacheDir(t), name)
+	o := oracle{root: base + ".root", debs: base + ".debs", ours: base + ".ours"}
+	if _, err := os.Stat(o.root); err == nil {
+		return o
+	}
+	if os.Geteuid() != 0 {
+		t.Fatal("mmdebstrap as an oracle needs root")
+	}
+	if err := os.MkdirAll(o.debs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	part := o.root + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--mode=root", "--variant=essential", "--format=directory",
+		"--include="+include, "--skip=essential/unlink",
+		"--aptopt=Acquire::Check-Valid-Until \"false\"", "--aptopt=Apt::Install-Recommends \"false\"",
+		"--customize-hook=cp \"$1\"/var/cache/apt/archives/*.deb '"+o.debs+"'",
+		suite, part, "deb [check-valid-until=no] "+mirror(t)+" "+suite+" main")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mmdebstrap: %v\n%s", err, out)
+	}
+	if err := os.Rename(part, o.root); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// mirror is the first Debian mirror in this machine's APT sources.
+func mirror(t *testing.T) string {
+	files, _ := filepath.Glob("/etc/apt/sources.list.d/*")
+	re := regexp.MustCompile(`(?m)^(?:URIs:|deb(?: \[[^]]*\])?)\s+(https?://\S+/debian)/?(?:\s|$)`)
+	for _, f := range append(files, "/etc/apt/sources.list") {
+		b, err := os.ReadFile(f)
+		if m := re.FindSubmatch(b); err == nil && m != nil {
+			return string(m[1])
+		}
+	}
+	t.Fatal("no Debian mirror in the APT sources of this machine")
+	return ""
+}
+
+// unpacked is a package on disk, as the test cache keeps it.
+type unpacked struct {
+	Package Package
+	Entries []tarball.Entry
+}
+
+// unpack unpacks the oracle's packages into a directory each.
+func (o oracle) unpack(t *testing.T, rewrite bool) Input {
+	files, err := filepath.Glob(o.debs + "/*.deb")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no packages in %s: %v", o.debs, err)
+	}
+	all := make([]unpacked, len(files))
+	g, ctx := errgroup.WithContext(t.Context())
+	g.SetLimit(2)
+	for i, f := range files {
+		g.Go(func() error {
+			var err error
+			all[i], err = unpackDeb(ctx, f, filepath.Join(o.ours, strings.TrimSuffix(filepath.Base(f), ".deb")), rewrite)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	in := Input{Platform: env.LinuxAMD64, UsrMerge: rewrite}
+	provided := make(map[string]string)
+	for i := range all {
+		in.Trees = append(in.Trees, Tree{Dir: filepath.Join(o.ours, strings.TrimSuffix(filepath.Base(files[i]), ".deb")), Entries: all[i].Entries})
+		stanza, err := os.ReadFile(filepath.Join(in.Trees[i].Dir, "var/lib/dpkg/status.d", all[i].Package.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[i].Package.Depends = relations(stanza, "Pre-Depends", "Depends")
+		for _, p := range relations(stanza, "Provides") {
+			provided[p] = all[i].Package.Name
+		}
+	}
+	for _, u := range all {
+		provided[u.Package.Name] = u.Package.Name
+	}
+	for _, u := range all {
+		for i, d := range u.Package.Depends {
+			u.Package.Depends[i] = provided[d]
+		}
+		in.Packages = append(in.Packages, u.Package)
+	}
+	return in
+}
+
+// relations lists all names in relation fields of a stanza.
+func relations(stanza []byte, fields ...string) []string {
+	var names []string
+	for line := range strings.Lines(string(stanza)) {
+		key, value, _ := strings.Cut(line, ":")
+		if !slices.Contains(fields, key) {
+			continue
+		}
+		for one := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == '|' }) {
+			if f := strings.FieldsFunc(one, func(r rune) bool { return r == ' ' || r == '(' || r == ':' || r == '\n' }); len(f) > 0 {
+				names = append(names, f[0])
+			}
+		}
+	}
+	return names
+}
+
+func unpackDeb(ctx context.Context, file, dir string, rewrite bool) (unpacked, error) {
+	var u unpacked
+	if b, err := os.ReadFile(dir + ".json"); err == nil {
+		return u, json.Unmarshal(b, &u)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return u, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return u, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return u, err
+	}
+	sink := &dirSink{dir: dir}
+	c, err := deb.Unpack(ctx, f, fi.Size(), deb.Options{Rewrite: rewrite, Jobs: 2}, sink)
+	if err != nil {
+		return u, err
+	}
+	u = unpacked{Package{Name: c.Name, Version: c.Version, Architecture: c.Architecture}, sink.entries}
+	b, err := json.Marshal(u)
+	if err != nil {
+		return u, err
+	}
+	return u, os.WriteFile(dir+".json", b, 0o644)
+}
+
+// dirSink writes a layer to a directory; owners stay in the entries.
+type dirSink struct {
+	dir     string
+	entries []tarball.Entry
+}
+
+func (d *dirSink) Add(e tarball.Entry, content io.Reader) error {
+	p := filepath.Join(d.dir, e.Path)
+	switch e.Kind {
+	case tarball.Dir:
+		if err := os.MkdirAll(p, 0o755); err != nil {
+			return err
+		}
+	case tarball.Symlink:
+		if err := os.Symlink(e.Link, p); err != nil {
+			return err
+		}
+	case tarball.Hardlink:
+		if err := os.Link(filepath.Join(d.dir, e.Link), p); err != nil {
+			return err
+		}
+	default:
+		f, err := os.Create(p)
+		if err != nil {
+			return err
+		}
+		h := sha256.New()
+		if _, err := io.Copy(io.MultiWriter(f, h), content); err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+		e.Digest = digestHex(hex.EncodeToString(h.Sum(nil)))
+	}
+	d.entries = append(d.entries, e)
+	return nil
+}
+
+func walkOracle(t *testing.T, root string) map[string]string {
+	all := make(map[string]string)
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == root {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		st := fi.Sys().(*syscall.Stat_t)
+		e := tarball.Entry{Path: rel, Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
+		switch {
+		case fi.IsDir():
+			e.Kind = tarball.Dir
+		case fi.Mode()&fs.ModeSymlink != 0:
+			e.Kind = tarball.Symlink
+			e.Link, err = os.Readlink(p)
+		case fi.Mode().IsRegular():
+			e.Kind = tarball.File
+			var b []byte
+			b, err = os.ReadFile(p)
+			e.Digest = digestOf(b)
+		default:
+			all[rel] = "device"
+			return nil
+		}
+		// dpkg puts the architecture into these names where a package may be
+		// installed for several.
+		if strings.HasPrefix(rel, "var/lib/dpkg/info/") {
+			rel = strings.Replace(rel, ":amd64.", ".", 1)
+		}
+		all[rel] = describe(e, nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// difference is a line of differences.txt: sets that it holds for, what it
+// allows (+ ours alone, - theirs alone, ~ both but different), a pattern in
+// which * spans slashes, and the reason.
+type difference struct {
+	set, what string
+	path      *regexp.Regexp
+	line      string
+}
+
+func readDifferences(t *testing.T) []difference {
+	f, err := os.Open("testdata/differences.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all []difference
+	for s := bufio.NewScanner(f); s.Scan(); {
+		f := strings.Fields(s.Text())
+		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
+			continue
+		}
+		if len(f) < 4 {
+			t.Fatalf("differences.txt: want set, kind, pattern and reason: %q", s.Text())
+		}
+		re, err := globRegexp(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, difference{f[0], f[1], re, s.Text()})
+	}
+	return all
+}
+
+func checkDifferences(t *testing.T, set string, ours, theirs map[string]string) {
+	known := readDifferences(t)
+	used := make(map[string]int)
+	report := func(what, p, detail string) {
+		for _, d := range known {
+			if ok, _ := filepath.Match(d.set, set); ok && strings.Contains(d.what, what) && d.path.MatchString(p) {
+				used[d.line]++
+				return
+			}
+		}
+		t.Errorf("%s %s: %s", what, p, detail)
+	}
+	var same int
+	for _, p := range slices.Sorted(maps.Keys(ours)) {
+		a := ours[p]
+		b, ok := theirs[p]
+		switch {
+		case !ok:
+			report("+", p, a)
+		case a != b:
+			report("~", p, "ours "+a+", theirs "+b)
+		default:
+			same++
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(theirs)) {
+		b := theirs[p]
+		if _, ok := ours[p]; !ok {
+			report("-", p, b)
+		}
+	}
+	total := 0
+	for _, n := range used {
+		total += n
+	}
+	t.Logf("%d paths equal, %d differences explained", same, total)
+}
