@@ -28,9 +28,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RETORT_HOME", e.WorkDir+"/.home")
-			e.Setenv("RETORT_CONFIG", "/dev/null")
-			e.Setenv("RETORT_DEBIAN_MIRROR", "http://127.0.0.1:1")
-			return nil
+			e.Setenv("RETORT_CONFIG", e.WorkDir+"/.config.toml")
+			e.Setenv("RETORT_DEBIAN_MIRROR", "http://127.0.0.1:1") // nothing listens there
+			return os.WriteFile(e.WorkDir+"/.config.toml", []byte("[debian]\nsnapshot = \"none\"\n"), 0o644)
 		},
 	})
 }

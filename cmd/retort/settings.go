@@ -82,25 +82,21 @@ func (s settings) openStore() (*layers.Store, error) {
 	return layers.Open(filepath.Join(s.home, "store"))
 }
 
-// mirrors are where Debian packages come from, best first: the environment,
-// the configuration file, this machine's APT sources, the snapshot service.
+// mirrors are where Debian packages come from: what the environment says, else
+// the configuration file, else this machine's APT sources; and behind each of
+// them the snapshot service.
 func (s settings) mirrors() (debian.Mirrors, error) {
 	var m debian.Mirrors
-	for _, base := range []string{os.Getenv("RETORT_DEBIAN_MIRROR"), s.file.Debian.Mirror} {
-		if base == "" {
-			continue
-		}
-		more, err := debian.FromBase(base)
-		if err != nil {
-			return m, err
-		}
-		m = m.Then(more)
+	var err error
+	base := os.Getenv("RETORT_DEBIAN_MIRROR")
+	if base == "" {
+		base = s.file.Debian.Mirror
 	}
-	apt, err := debian.FromAPT("/")
-	if err != nil {
-		return m, err
+	if base != "" {
+		m, err = debian.FromBase(base)
+	} else {
+		m, err = debian.FromAPT("/")
 	}
-	m = m.Then(apt)
 	m.Snapshot = s.file.Debian.Snapshot
-	return m, nil
+	return m, err
 }
