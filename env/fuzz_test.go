@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"github.com/BurntSushi/toml"
 )
 
 func FuzzManifest(f *testing.F) {
@@ -39,7 +41,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// The scanner finds each statement that the parser accepts.
+// The scanner agrees with the parser on where statements begin: text that is
+// TOML is scanned to its end, and each key at its top is found.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte("a.b = \"\"\"x\n\"\"\"\n['c'] # d\ne = [\n1, {f = 2}]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -53,6 +56,20 @@ func FuzzScan(f *testing.F) {
 		for path, n := range lines {
 			if n < 1 || n > 1+bytes.Count(data, []byte("\n")) {
 				t.Fatalf("%s on line %d", path, n)
+			}
+		}
+		var values map[string]any
+		if _, err := toml.Decode(string(data), &values); err != nil {
+			return
+		}
+		if end != len(data) {
+			t.Fatalf("scanned %d of %d bytes", end, len(data))
+		}
+		for key := range values {
+			// Escapes of a quoted key may be read differently, at the cost of
+			// its line number.
+			if !bytes.Contains(data, []byte(`\`)) && lines[joinKey("", key)] == 0 {
+				t.Fatalf("%q not found in %v", key, lines)
 			}
 		}
 	})
