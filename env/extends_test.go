@@ -131,14 +131,22 @@ func TestManifestBounds(t *testing.T) {
 	}
 }
 
-// The workspace's own manifest is what docs and examples point to.
+// The workspace's own manifest is what docs and examples point to, and every
+// example inherits it.
 func TestWorkspaceManifest(t *testing.T) {
-	m, err := LoadManifest("../toolchain.toml")
+	manifests, err := filepath.Glob("../examples/*/toolchain.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"}
-	if diff := cmp.Diff(want, config(t, m, LinuxARM64, "").Toolchain); diff != "" {
-		t.Error(diff)
+	for _, path := range append(manifests, "../toolchain.toml") {
+		m, err := LoadManifest(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if diff := cmp.Diff(want, config(t, m, LinuxARM64, "").Toolchain); diff != "" {
+			t.Errorf("%s:\n%s", path, diff)
+		}
 	}
 }
