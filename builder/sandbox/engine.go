@@ -157,19 +157,35 @@ func (x *exit) result() error {
 	return e
 }
 
-// emptyTemp removes what overlayfs leaves in its work directory: a directory
+// emptyTemp removes what overlayfs leaves in its work directory: directories
 // without any permission, in which only root could do so later.
 func emptyTemp(dir string) error {
-	inner := filepath.Join(dir, "work")
-	err := os.Chmod(inner, 0o700)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = os.RemoveAll(inner)
-	}
-	if err != nil {
+	err := removeTree(filepath.Join(dir, "work"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("empty overlay work directory: %w", err)
 	}
 	return nil
+}
+
+// removeTree removes a directory after letting itself into it.
+func removeTree(dir string) error {
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		if e.IsDir() {
+			err = removeTree(name)
+		} else {
+			err = os.Remove(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return os.Remove(dir)
 }

@@ -1,11 +1,11 @@
 package sandbox
 
 import (
-	"bytes"
-	"github.com/retort-build/retort/builder"
 	"os"
-	"strings"
 	"testing"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/enginetest"
 )
 
 func TestMain(m *testing.M) {
@@ -13,19 +13,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func TestEngine(t *testing.T) {
+	enginetest.Run(t, func(*testing.T) builder.Engine { return New() }, "")
+}
+
 func TestProbe(t *testing.T) {
 	for _, c := range Probe(t.Context()) {
 		t.Logf("%+v", c)
 	}
-}
-
-func TestPids(t *testing.T) {
-	m := map[string]int{}
-	for range 300 {
-		var out bytes.Buffer
-		(&Engine{}).Run(t.Context(), builder.Process{Root: []string{"/tmp/helloroot"}, Argv: []string{"/hello", "x"}, Stdout: &out})
-		f := strings.Fields(strings.SplitN(out.String(), "\n", 2)[0])
-		m[f[len(f)-1]]++
-	}
-	t.Log(m)
 }
