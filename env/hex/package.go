@@ -1,6 +1,7 @@
 package hex
 
 import (
+	"archive/tar"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -144,34 +145,40 @@ type files struct {
 	contents                    *io.SectionReader
 }
 
+// split finds the members. It uses archive/tar, which unlike tarball.Read
+// promises no more buffering than the blocks it hands out, because a member's
+// place is needed: contents.tar.gz is read twice and never held in memory.
 func split(r io.ReaderAt, size int64) (files, error) {
 	var f files
 	small := map[string]*[]byte{"VERSION": &f.version, "CHECKSUM": &f.checksum, "metadata.config": &f.metadata}
 	src := io.NewSectionReader(r, 0, size)
-	limits := tarball.Limits{Entries: 4, Bytes: maxTarball, Depth: 1}
-	err := tarball.Read(src, limits, func(e tarball.Entry, body io.Reader) error {
-		if e.Kind != tarball.File {
-			return errors.New("not a file")
+	members := tar.NewReader(src)
+	for {
+		h, err := members.Next()
+		if err == io.EOF {
+			break
 		}
-		if e.Path == "contents.tar.gz" {
-			// The reader stands at the first byte of the member.
+		if err != nil {
+			return f, err
+		}
+		if h.Typeflag != tar.TypeReg || len(h.PAXRecords) > 0 {
+			return f, fmt.Errorf("member %.100q: not a plain file", h.Name)
+		}
+		if h.Name == "contents.tar.gz" && f.contents == nil {
 			at, err := src.Seek(0, io.SeekCurrent)
-			f.contents = io.NewSectionReader(r, at, e.Size)
-			return err
+			if err != nil || h.Size > size-at {
+				return f, io.ErrUnexpectedEOF
+			}
+			f.contents = io.NewSectionReader(r, at, h.Size)
+			continue
 		}
-		to := small[e.Path]
-		if to == nil {
-			return errors.New("no member of a Hex tarball")
+		to := small[h.Name]
+		if to == nil || *to != nil || h.Size > maxMetadata {
+			return f, fmt.Errorf("member %.100q: unknown, twice or larger than %d bytes", h.Name, maxMetadata)
 		}
-		if e.Size > maxMetadata {
-			return fmt.Errorf("larger than %d bytes", maxMetadata)
+		if *to, err = io.ReadAll(members); err != nil {
+			return f, err
 		}
-		var err error
-		*to, err = io.ReadAll(body)
-		return err
-	})
-	if err != nil {
-		return f, err
 	}
 	if f.version == nil || f.checksum == nil || f.metadata == nil || f.contents == nil {
 		return f, errors.New("a member of VERSION, CHECKSUM, metadata.config, contents.tar.gz is missing")
