@@ -245,6 +245,9 @@ func (l *locker) check(ctx context.Context) error {
 
 // write puts the lock in place of the old one and prints what moved.
 func (l *locker) write(r debian.Result, asJSON bool) error {
+	if err := r.Lock.Validate(); err != nil {
+		return fmt.Errorf("internal error: new lock: %w", err)
+	}
 	text := env.EncodeLock(&r.Lock)
 	for _, name := range r.Missing {
 		l.t.warn("no mirror has %s: its updates are left out", name)
