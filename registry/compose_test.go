@@ -1,0 +1,375 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/elf"
+	"github.com/retort-build/retort/internal/elf/elftest"
+	"github.com/retort-build/retort/internal/tarball"
+)
+
+const triplet = "usr/lib/x86_64-linux-gnu/"
+
+func elfFileAt(p string, f elf.File) FileOf {
+	f.Machine = elf.AMD64
+	return program(p, string(elftest.Build(f)))
+}
+
+func link(p, target string) FileOf { return FileOf{Entry: symlink(p, target)} }
+
+// shopRelease is a release as mix release lays it out, with more files as given.
+func shopRelease(t testing.TB, more ...FileOf) Tree {
+	t.Helper()
+	beam := elf.File{
+		Interp: "/lib64/ld-linux-x86-64.so.2", Needed: []string{"libtinfo.so.6", "libc.so.6"},
+		VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.38"}},
+	}
+	files := []FileOf{
+		program("bin/shop", "#!/bin/sh\n"), text("bin/shop.bat", "@echo off\n"),
+		elfFileAt("erts-15.2/bin/beam.smp", beam), elfFileAt("erts-15.2/bin/erlexec", elf.File{Needed: []string{"libc.so.6"}}),
+		elfFileAt("erts-15.2/bin/epmd", elf.File{Needed: []string{"libsystemd.so.0", "libc.so.6"}}),
+		elfFileAt("erts-15.2/bin/erlc", elf.File{Needed: []string{"libc.so.6"}}),
+		text("erts-15.2/include/erl_nif.h", ""),
+		text("lib/kernel-10.2/ebin/kernel.app", ""), text("lib/elixir-1.18.3/ebin/elixir.app", ""),
+		text("lib/jason-1.4.0-rc.1/ebin/jason.app", ""), text("lib/shop-0.1.0/ebin/shop.app", ""),
+		text("releases/COOKIE", "secret"), text("releases/start_erl.data", "15.2 0.1.0"),
+		text("releases/0.1.0/shop.rel", ""), text("releases/0.1.0/start.boot", ""), text("releases/0.1.0/start_clean.boot", ""),
+		text("releases/0.1.0/sys.config", "%% RUNTIME_CONFIG=false\n[]."), text("releases/0.1.0/vm.args", "+S 2:2\n"),
+		text("releases/0.1.0/env.sh", "#!/bin/sh\n# nothing\n"),
+	}
+	for i := range files {
+		for _, f := range more {
+			if files[i].Path == f.Path {
+				files[i] = f
+			}
+		}
+	}
+	for _, f := range more {
+		if !slices.ContainsFunc(files, func(have FileOf) bool { return have.Path == f.Path }) {
+			files = append(files, f)
+		}
+	}
+	return mustFiles(t, files...)
+}
+
+func debian(t testing.TB, name, version string, files ...FileOf) Package {
+	files = append(files,
+		text("usr/share/man/man1/"+name+".1.gz", "man"),
+		text("var/lib/dpkg/info/"+name+".md5sums", ""),
+		text(statusDir+"/"+name, "Package: "+name+"\nVersion: "+version+"\n"))
+	if !slices.ContainsFunc(files, func(f FileOf) bool { return strings.HasPrefix(f.Path, "usr/share/doc/") }) {
+		files = append(files, text("usr/share/doc/"+name+"/copyright", "free"), text("usr/share/doc/"+name+"/changelog.gz", "long"))
+	}
+	return Package{Name: name, Version: version, Tree: mustFiles(t, files...)}
+}
+
+func shopPackages(t testing.TB) []Package {
+	glibc := elf.File{Soname: "libc.so.6", VerDef: []string{"GLIBC_2.2.5", "GLIBC_2.38", "GLIBC_2.41"}}
+	return []Package{
+		debian(t, "libc6", "2.41-12", elfFileAt(triplet+"libc.so.6", glibc), elfFileAt(triplet+"ld-linux-x86-64.so.2", elf.File{}),
+			link("usr/lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+			text(triplet+"gconv/UTF-16.so", ""), elfFileAt(triplet+"libBrokenLocale.so.1", elf.File{})),
+		debian(t, "libtinfo6", "6.5", link(triplet+"libtinfo.so.6", "libtinfo.so.6.5"),
+			elfFileAt(triplet+"libtinfo.so.6.5", elf.File{Soname: "libtinfo.so.6", Needed: []string{"libc.so.6"}}),
+			link("usr/share/doc/libtinfo6", "ncurses-base")),
+		debian(t, "ncurses-base", "6.5", text("usr/share/terminfo/x/xterm", "")),
+		debian(t, "libsystemd0", "257", elfFileAt(triplet+"libsystemd.so.0", elf.File{})),
+		debian(t, "base-files", "13", link("bin", "usr/bin"), text("usr/lib/os-release", "ID=debian\n"),
+			link("etc/os-release", "../usr/lib/os-release"), text("etc/issue", "")),
+		debian(t, "ca-certificates", "2025", text(bundleSource+"mozilla/B.crt", "B\n"), text(bundleSource+"mozilla/A.crt", "A")),
+		debian(t, "tzdata", "2026f", text("usr/share/zoneinfo/UTC", "TZif")),
+	}
+}
+
+func shop(t testing.TB, more ...FileOf) Runtime {
+	return Runtime{
+		Platform: env.LinuxAMD64, Release: shopRelease(t, more...), Packages: shopPackages(t),
+		OTP: []string{"kernel"}, Elixir: []string{"elixir"}, Dependencies: []string{"jason"},
+	}
+}
+
+func composed(t testing.TB, rt Runtime) Composition {
+	t.Helper()
+	c, err := Compose(rt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func listing(c Composition) map[string][]string {
+	out := make(map[string][]string)
+	for _, l := range c.Layers {
+		out[l.Name] = paths(l.Tree)
+	}
+	return out
+}
+
+func TestComposeTakesWhatIsNeeded(t *testing.T) {
+	c := composed(t, shop(t))
+	want := map[string][]string{
+		"base": {
+			"bin", "etc/erl_inetrc", "etc/group", "etc/hosts", "etc/nsswitch.conf", "etc/os-release", "etc/passwd",
+			"etc/ssl/certs/ca-certificates.crt", "lib", "lib64", "sbin", "usr/lib/os-release",
+			triplet + "ld-linux-x86-64.so.2", triplet + "libc.so.6", "usr/lib64/ld-linux-x86-64.so.2",
+			"usr/share/doc/base-files/copyright", "usr/share/doc/ca-certificates/copyright", "usr/share/doc/libc6/copyright",
+			statusDir + "/base-files", statusDir + "/ca-certificates", statusDir + "/libc6",
+		},
+		"libraries": {
+			triplet + "libtinfo.so.6", triplet + "libtinfo.so.6.5", "usr/share/doc/libtinfo6",
+			"usr/share/doc/ncurses-base/copyright", statusDir + "/libtinfo6", statusDir + "/ncurses-base",
+		},
+		"erts":         {"app/erts-15.2/bin/beam.smp", "app/erts-15.2/bin/erlexec"},
+		"otp":          {"app/lib/kernel-10.2/ebin/kernel.app"},
+		"elixir":       {"app/lib/elixir-1.18.3/ebin/elixir.app"},
+		"dependencies": {"app/lib/jason-1.4.0-rc.1/ebin/jason.app"},
+		"application": {
+			"app/bin/shop", "app/lib/shop-0.1.0/ebin/shop.app", "app/releases/0.1.0/env.sh", "app/releases/0.1.0/shop.rel",
+			"app/releases/0.1.0/start.boot", "app/releases/0.1.0/start_clean.boot", "app/releases/0.1.0/sys.config",
+			"app/releases/0.1.0/vm.args", "app/releases/start_erl.data",
+		},
+	}
+	if d := cmp.Diff(want, listing(c)); d != "" {
+		t.Errorf("files (-want +got):\n%s", d)
+	}
+	var order []string
+	for _, l := range c.Layers {
+		order = append(order, l.Name)
+	}
+	if d := cmp.Diff([]string{"base", "libraries", "erts", "otp", "elixir", "dependencies", "application"}, order); d != "" {
+		t.Errorf("order of layers (-want +got):\n%s", d)
+	}
+	if s := content(t, c.Layers[0].Tree, bundlePath); s != "A\nB\n" {
+		t.Errorf("certificates %q", s)
+	}
+}
+
+func TestComposeTakesNamedPackagesWhole(t *testing.T) {
+	rt := shop(t)
+	for i := range rt.Packages {
+		rt.Packages[i].Whole = rt.Packages[i].Name == "tzdata" || rt.Packages[i].Name == "libc6"
+	}
+	base := listing(composed(t, rt))["base"]
+	for p, want := range map[string]bool{
+		"usr/share/zoneinfo/UTC": true, triplet + "libBrokenLocale.so.1": true, triplet + "gconv/UTF-16.so": false,
+		"usr/share/man/man1/tzdata.1.gz": false, "usr/share/doc/tzdata/changelog.gz": false,
+		"usr/share/doc/tzdata/copyright": true, "var/lib/dpkg/info/tzdata.md5sums": false, statusDir + "/tzdata": true,
+	} {
+		if slices.Contains(base, p) != want {
+			t.Errorf("%s is there: %v, want %v", p, !want, want)
+		}
+	}
+}
+
+func TestComposeDoesNotDependOnOrder(t *testing.T) {
+	a := shop(t)
+	b := shop(t)
+	slices.Reverse(b.Packages)
+	x, y := composed(t, a), composed(t, b)
+	for i := range x.Layers {
+		p, _ := TreeID(x.Layers[i].Tree.Entries())
+		q, _ := TreeID(y.Layers[i].Tree.Entries())
+		if p != q {
+			t.Errorf("layer %s differs", x.Layers[i].Name)
+		}
+	}
+	if d := cmp.Diff(x.Included, y.Included); d != "" {
+		t.Errorf("included (-a +b):\n%s", d)
+	}
+}
+
+func TestComposeStartsWithoutAShell(t *testing.T) {
+	c := composed(t, shop(t, text("releases/0.1.0/env.sh",
+		"# set\nexport RELEASE_MODE=interactive\nGREETING='hi there'; export GREETING\nexport LOG=\"$RELEASE_ROOT/log\"\nELIXIR_ERL_OPTIONS='-kernel x 1'\n")))
+	want := []string{
+		"/app/erts-15.2/bin/erlexec", "-noshell", "-kernel", "x", "1", "-s", "elixir", "start_cli", "-mode", "interactive",
+		"-config", "/app/releases/0.1.0/sys", "-boot", "/app/releases/0.1.0/start", "-boot_var", "RELEASE_LIB", "/app/lib",
+		"-args_file", "/app/releases/0.1.0/vm.args", "-extra", "--no-halt",
+	}
+	if d := cmp.Diff(want, c.Entrypoint); d != "" {
+		t.Errorf("entrypoint (-want +got):\n%s", d)
+	}
+	for _, want := range []string{
+		"BINDIR=/app/erts-15.2/bin", "EMU=beam", "ERL_INETRC=/etc/erl_inetrc", "GREETING=hi there", "LANG=C.UTF-8", "LOG=/app/log",
+		"RELEASE_DISTRIBUTION=none", "RELEASE_MODE=interactive", "RELEASE_NODE=shop", "RELEASE_TMP=/tmp", "RELEASE_VSN=0.1.0", "ROOTDIR=/app",
+	} {
+		if !slices.Contains(c.Env, want) {
+			t.Errorf("environment lacks %s: %q", want, c.Env)
+		}
+	}
+	for _, kv := range c.Env {
+		if strings.HasPrefix(kv, "RELEASE_COOKIE") {
+			t.Errorf("%s is in the image", kv)
+		}
+	}
+	if !slices.IsSorted(c.Env) || c.User != "65532:65532" {
+		t.Errorf("env %q, user %q", c.Env, c.User)
+	}
+}
+
+func TestComposeKeepsEpmdForDistribution(t *testing.T) {
+	rt := shop(t)
+	rt.Distribution, rt.Node = "name", "shop@10.0.0.1"
+	c := composed(t, rt)
+	if !strings.Contains(strings.Join(c.Entrypoint, " "), " -name shop@10.0.0.1 -config ") {
+		t.Errorf("entrypoint %q", c.Entrypoint)
+	}
+	if !slices.Contains(listing(c)["erts"], "app/erts-15.2/bin/epmd") || !slices.Contains(listing(c)["libraries"], triplet+"libsystemd.so.0") {
+		t.Errorf("epmd or its library is absent: %v", listing(c))
+	}
+}
+
+func TestComposeSaysWhatNeedsAShell(t *testing.T) {
+	tests := map[string]FileOf{
+		"line 1: is more than":       text("releases/0.1.0/env.sh", "if [ -n \"$X\" ]; then export A=1; fi\n"),
+		"line 2: ":                   text("releases/0.1.0/env.sh", "#!/bin/sh\nexport NODE=shop@$(hostname)\n"),
+		"NOT_SET":                    text("releases/0.1.0/env.sh", "export NODE=shop@$NOT_SET\n"),
+		"line 1: is more":            text("releases/0.1.0/env.sh", ". /etc/default/shop\n"),
+		"reboot_system_after_config": text("releases/0.1.0/sys.config", "%% coding: utf-8\n%% RUNTIME_CONFIG=true\n[].\n"),
+	}
+	for want, file := range tests {
+		_, err := Compose(shop(t, file))
+		var shellError *ShellError
+		if !errors.As(err, &shellError) || !strings.Contains(err.Error(), want) || shellError.File != file.Path {
+			t.Errorf("%s: error %v", want, err)
+		}
+	}
+	if _, err := Compose(shop(t, text("releases/0.1.0/env.sh", "export RELEASE_DISTRIBUTION=carrier-pigeon\n"))); err == nil {
+		t.Error("an unknown distribution was accepted")
+	}
+	os := composed(t, shop(t, text("lib/os_mon-2.10/ebin/os_mon.app", "")))
+	if len(os.Notes) != 1 || !strings.Contains(os.Notes[0], "os_mon") {
+		t.Errorf("notes %q", os.Notes)
+	}
+}
+
+func TestComposeWithAShell(t *testing.T) {
+	rt := shop(t, text("releases/0.1.0/env.sh", "export NODE=$(hostname)\n"))
+	rt.Shell = true
+	if _, err := Compose(rt); err == nil || !strings.Contains(err.Error(), "awk") {
+		t.Errorf("no tools: %v", err)
+	}
+	var tools []FileOf
+	for _, tool := range shellTools {
+		if tool != "awk" && tool != "sh" {
+			tools = append(tools, elfFileAt("usr/bin/"+tool, elf.File{Needed: []string{"libc.so.6", "libselinux.so.1"}}))
+		}
+	}
+	rt.Packages = append(rt.Packages, debian(t, "coreutils", "9.7", append(tools, elfFileAt("usr/bin/tac", elf.File{}))...),
+		debian(t, "dash", "0.5", elfFileAt("usr/bin/dash", elf.File{}), link("usr/bin/sh", "dash")),
+		debian(t, "mawk", "1.3", elfFileAt("usr/bin/mawk", elf.File{})),
+		debian(t, "libselinux1", "3.8", elfFileAt(triplet+"libselinux.so.1", elf.File{})))
+	c := composed(t, rt)
+	libraries := listing(c)["libraries"]
+	for _, p := range []string{"usr/bin/awk", "usr/bin/mawk", "usr/bin/sh", "usr/bin/dash", "usr/bin/cat", triplet + "libselinux.so.1"} {
+		if !slices.Contains(libraries, p) {
+			t.Errorf("%s is absent", p)
+		}
+	}
+	if slices.Contains(libraries, "usr/bin/tac") {
+		t.Error("a tool that nothing calls is there")
+	}
+	if slices.Contains(listing(c)["application"], "app/releases/COOKIE") {
+		t.Error("the cookie is in the image")
+	}
+	if c.Entrypoint[0] != "/bin/sh" || c.Entrypoint[3] != "/app/bin/shop" || !slices.Equal(c.Cmd, []string{"start"}) {
+		t.Errorf("entrypoint %q, cmd %q", c.Entrypoint, c.Cmd)
+	}
+}
+
+func TestComposeRefusesWhatWouldNotLoad(t *testing.T) {
+	nif := "lib/shop-0.1.0/priv/nif.so"
+	arm := program(nif, string(elftest.Build(elf.File{Machine: elf.ARM64})))
+	tests := []struct {
+		name string
+		file FileOf
+		want string
+	}{
+		{"a library that no package has", elfFileAt(nif, elf.File{Needed: []string{"libsqlite3.so.0"}}),
+			"/app/" + nif + " needs libsqlite3.so.0, which no package of the image has"},
+		{"a C library older than the NIF's", elfFileAt(nif, elf.File{Needed: []string{"libc.so.6"}, VerNeed: map[string][]string{"libc.so.6": {"GLIBC_2.43"}}}),
+			"/app/" + nif + " needs GLIBC_2.43 of libc.so.6, which /" + triplet + "libc.so.6 does not define (newest: GLIBC_2.41) (package libc6 2.41-12)"},
+		{"a NIF for another machine", arm, "/app/" + nif + " is for arm64"},
+		{"a musl program", elfFileAt("bin/tool", elf.File{Interp: "/lib/ld-musl-x86_64.so.1"}), "/app/bin/tool needs the interpreter /lib/ld-musl-x86_64.so.1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Compose(shop(t, test.file))
+			var linkError *LinkError
+			if !errors.As(err, &linkError) || len(linkError.Problems) != 1 || linkError.Problems[0].String() != test.want {
+				t.Errorf("error %v\nwant %s", err, test.want)
+			}
+		})
+	}
+	rt := shop(t, arm)
+	rt.Ignore = []string{"lib/shop-*/priv/*.so"}
+	if _, err := Compose(rt); err != nil {
+		t.Errorf("ignored: %v", err)
+	}
+	damaged := elftest.Build(elf.File{Needed: []string{"libc.so.6"}})
+	if _, err := Compose(shop(t, program(nif, string(damaged[:len(damaged)-40])))); err == nil || !strings.Contains(err.Error(), nif) {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
+func TestNIFsFindLibrariesOfTheRelease(t *testing.T) {
+	c := composed(t, shop(t,
+		elfFileAt("lib/shop-0.1.0/priv/nif.so", elf.File{Needed: []string{"libmine.so"}, Runpath: []string{"$ORIGIN/lib"}}),
+		elfFileAt("lib/shop-0.1.0/priv/lib/libmine.so", elf.File{Needed: []string{"libsystemd.so.0"}})))
+	if !slices.Contains(listing(c)["libraries"], triplet+"libsystemd.so.0") {
+		t.Error("a library of a library in the release was not found")
+	}
+}
+
+func TestComposeRefusesWhatIsNoRelease(t *testing.T) {
+	whole := shopRelease(t)
+	for _, missing := range []string{"releases/start_erl.data", "erts-15.2/bin/erlexec", "releases/0.1.0/start.boot", "releases/0.1.0/shop.rel"} {
+		tree, err := Filter(whole, func(e tarball.Entry) bool { return e.Path != missing })
+		if err != nil {
+			t.Fatal(err)
+		}
+		rt := shop(t)
+		rt.Release = tree
+		if _, err := Compose(rt); err == nil {
+			t.Errorf("a release without %s was composed", missing)
+		}
+	}
+	for _, data := range []string{"", "15.2", "15.2 ../../etc", "15.2 0.1.0 x"} {
+		if _, err := Compose(shop(t, text("releases/start_erl.data", data))); err == nil {
+			t.Errorf("start_erl.data %q was accepted", data)
+		}
+	}
+	rt := shop(t)
+	rt.Packages = append(rt.Packages, rt.Packages[0])
+	if _, err := Compose(rt); err == nil {
+		t.Error("a package given twice was accepted")
+	}
+}
+
+func TestModesAndOwnersAreNormal(t *testing.T) {
+	odd := program("lib/shop-0.1.0/priv/tool", "x")
+	odd.Mode, odd.UID, odd.GID = 0o4751, 1000, 1000
+	c := composed(t, shop(t, odd))
+	for _, l := range c.Layers {
+		if err := tarball.Check(l.Tree.Entries()); err != nil {
+			t.Errorf("%s: %v", l.Name, err)
+		}
+		for _, e := range l.Tree.Entries() {
+			got := fmt.Sprintf("%o %d:%d", e.Mode, e.UID, e.GID)
+			want := map[string]string{"tmp": "1777 0:0", "var/tmp": "1777 0:0", "root": "700 0:0", "home/app": "700 65532:65532"}[e.Path]
+			if want == "" && e.Path == "app/lib/shop-0.1.0/priv/tool" {
+				want = "755 0:0"
+			}
+			if want != "" && got != want {
+				t.Errorf("%s is %s, want %s", e.Path, got, want)
+			}
+		}
+	}
+}
