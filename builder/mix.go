@@ -65,7 +65,9 @@ type MixApp struct {
 	Plugins   []hex.Locked // rebar3 plugins of the lock
 	MixEnv    string
 	MixTarget string
-	Version   string // overrides the release's version, if not ""
+	Version   string   // overrides the release's version, if not ""
+	Config    []string // files of the source merged over the release\'s sys.config
+	VMArgs    string   // file of the source in place of the release\'s vm.args, or ""
 }
 
 // ProjectPlan is the plan of the step that asks Mix about the project.
@@ -123,7 +125,14 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Outputs: []layers.Output{{Path: "_build"}},
 	}
 	out := "_release/" + release
-	argv := []string{"/usr/bin/elixir", "/retort/release.exs", out, release}
+	argv := []string{"/usr/bin/elixir", "/retort/release.exs"}
+	for _, file := range a.Config {
+		argv = append(argv, "--config", file)
+	}
+	if a.VMArgs != "" {
+		argv = append(argv, "--vm-args", a.VMArgs)
+	}
+	argv = append(argv, out, release)
 	if a.Version != "" {
 		argv = append(argv, "--version", a.Version)
 	}

@@ -69,6 +69,8 @@ type Release struct {
 	Version   Version
 	MixEnv    string
 	MixTarget string
+	Config    []string // files below the project folder, merged over sys.config in this order
+	VMArgs    string   // file below the project folder in place of vm.args, or ""
 }
 
 // Version says where the version of a release comes from.

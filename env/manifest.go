@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -133,22 +134,35 @@ func (r *reader) parent(ref fileRef) (table, error) {
 	return r.read(name, data), nil
 }
 
-// shorthand moves mix_env of each target to where it belongs.
+// targetShorthands are the keys of [release] that may stand directly in a
+// target's table.
+var targetShorthands = []string{"mix_env", "config", "vm_args"}
+
+// shorthand moves such keys to where they belong.
 func (w *walker) shorthand(root table) {
 	targets := root.sub("target")
 	for _, name := range targets.names() {
 		t := targets.sub(name)
-		env, ok := t["mix_env"].(string)
-		if !ok {
-			continue
+		for _, key := range targetShorthands {
+			value, ok := t[key]
+			if !ok {
+				continue
+			}
+			delete(t, key)
+			release := t.sub("release")
+			if other, ok := release[key]; ok && !reflect.DeepEqual(other, value) {
+				w.fail(joinKey(joinKey("target", name), key), fmt.Errorf("%v, but its release.%s is %v", shown(value), key, shown(other)))
+			}
+			t["release"] = merge(release, table{key: value})
 		}
-		delete(t, "mix_env")
-		if other := t.sub("release").text("mix_env", env); other != env {
-			at := joinKey(joinKey("target", name), "mix_env")
-			w.fail(at, fmt.Errorf("%s, but its release.mix_env is %s", quote(env), quote(other)))
-		}
-		t["release"] = merge(t.sub("release"), table{"mix_env": env})
 	}
+}
+
+func shown(value any) any {
+	if s, ok := value.(string); ok {
+		return quote(s)
+	}
+	return value
 }
 
 // readRegular reads a file of at most limit bytes. Anything but a regular

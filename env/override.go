@@ -126,6 +126,8 @@ func releaseOf(t table) Release {
 		Version:   Version{From: VersionMix},
 		MixEnv:    t.text("mix_env", "prod"),
 		MixTarget: t.text("mix_target", "host"),
+		Config:    t.list("config"),
+		VMArgs:    t.text("vm_args", ""),
 	}
 	if v, ok := t["version"].(Version); ok {
 		r.Version = v

@@ -31,7 +31,9 @@ func tables(fields map[string]*node) *node           { return &node{kind: fixedK
 func manifestSchema() *node {
 	sections := overridable()
 	target := overridable()
-	target["mix_env"] = texts(checkMixEnv)
+	for _, key := range targetShorthands {
+		target[key] = target["release"].fields[key]
+	}
 	fields := map[string]*node{
 		"extends":   {kind: fileKind},
 		"platforms": lists(checkPlatform),
@@ -78,6 +80,8 @@ func overridable() map[string]*node {
 			"version":    {kind: versionKind},
 			"mix_env":    texts(checkMixEnv),
 			"mix_target": texts(checkMixEnv),
+			"config":     lists(checkProjectFile),
+			"vm_args":    texts(checkProjectFile),
 		}),
 		"image": imageSchema(debs),
 	}

@@ -1,7 +1,8 @@
 # Assembles the release with `mix release`, then settles what Mix leaves open:
-# no cookie, no Windows scripts, one printed form of sys.config. Arguments: the
-# folder to assemble into, then those of `mix release`.
-[path | args] = System.argv()
+# no cookie, no Windows scripts, one printed form of sys.config, and what a
+# target adds. Arguments: --config FILE ..., --vm-args FILE, the folder to
+# assemble into, then those of `mix release`.
+{own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
 Mix.start()
 Mix.CLI.main(["release" | args] ++ ["--overwrite", "--path", path])
 
@@ -23,12 +24,33 @@ defmodule Retort.Release do
   fi
   """
 
-  def settle(path) do
+  def settle(path, own) do
     File.rm(Path.join(path, "releases/COOKIE"))
     for dir <- ["bin", "releases/*"], bat <- Path.wildcard(Path.join([path, dir, "*.bat"])), do: File.rm!(bat)
     for start <- Path.wildcard(Path.join(path, "bin/*")), do: start_script(start)
-    for config <- Path.wildcard(Path.join(path, "releases/*/sys.config")), do: config(config)
+
+    for file <- Path.wildcard(Path.join(path, "releases/*/sys.config")) do
+      merge(file, Keyword.get_values(own, :config))
+      config(file)
+    end
+
+    for file <- Path.wildcard(Path.join(path, "releases/*/vm.args")), args = own[:vm_args], do: File.cp!(args, file)
   end
+
+  defp merge(_file, []), do: :ok
+
+  defp merge(file, extra) do
+    {:ok, [terms]} = :file.consult(file)
+
+    merged =
+      Enum.reduce(extra, terms, fn source, terms ->
+        Config.Reader.merge(terms, Config.Reader.read!(source, env: Mix.env(), target: Mix.target()))
+      end)
+
+    File.write!(file, [comments(file), :io_lib.format(~c"~tp.~n", [merged])] |> :unicode.characters_to_binary())
+  end
+
+  defp comments(file), do: file |> File.stream!() |> Enum.take_while(&String.starts_with?(&1, "%%"))
 
   # The cookie is settled where Mix's start script has just read env.sh, which
   # may set RELEASE_COOKIE.
@@ -48,8 +70,7 @@ defmodule Retort.Release do
   # read back equal stays as Mix wrote it.
   defp config(file) do
     with {:ok, [terms]} <- :file.consult(file),
-         head = file |> File.stream!() |> Enum.take_while(&String.starts_with?(&1, "%%")),
-         printed = [head, :io_lib.format(format(), [terms])] |> :unicode.characters_to_binary(),
+         printed = [comments(file), :io_lib.format(format(), [terms])] |> :unicode.characters_to_binary(),
          temp = file <> ".retort",
          :ok <- File.write(temp, printed) do
       case :file.consult(temp) do
@@ -66,4 +87,4 @@ defmodule Retort.Release do
   end
 end
 
-Retort.Release.settle(path)
+Retort.Release.settle(path, own)

@@ -138,6 +138,7 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 	a := builder.MixApp{
 		Platform: w.config.Platform, Source: files, Version: version,
 		MixEnv: w.config.Release.MixEnv, MixTarget: w.config.Release.MixTarget,
+		Config: w.config.Release.Config, VMArgs: w.config.Release.VMArgs,
 	}
 	if a.Locked, err = w.mixLock(); err != nil {
 		return a, err
