@@ -107,7 +107,9 @@ func (p *paragraphs) read() ([]byte, error) {
 			}
 			line, err = p.r.ReadSlice('\n')
 		}
-		p.long = append(p.long, line...)
+		if p.long = append(p.long, line...); len(p.long) > longestLine {
+			return nil, errors.New("line is too long")
+		}
 		line = p.long
 	}
 	if err == io.EOF && len(line) > 0 {

@@ -33,6 +33,10 @@ var (
 		"nodejs", "pkg-config", "python3-dev", "rustc", "unixodbc-dev", "zlib1g-dev")
 )
 
+// transitional packages are empty: apt brings them in when it comes by their
+// name before it comes by the package that provides the name.
+var transitional = []string{"libfreetype6-dev", "x11proto-core-dev"}
+
 func e2e(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RETORT_E2E") != "1" {
@@ -60,13 +64,14 @@ func TestAgainstAPT(t *testing.T) {
 		t.Fatal(err)
 	}
 	archive := &debian.Archive{Mirrors: mirrors, Cache: dirCache(t.TempDir())}
+	dirs := t.TempDir() // outlives the subtests
 	for _, c := range []struct {
 		suite string
 		p     env.Platform
 	}{
 		{"trixie", env.LinuxAMD64}, {"trixie", env.LinuxARM64}, {"bookworm", env.LinuxAMD64}, {"forky", env.LinuxAMD64},
 	} {
-		var apt sync.Once
+		var once sync.Once
 		var root string
 		for _, s := range []struct {
 			name  string
@@ -86,8 +91,12 @@ func TestAgainstAPT(t *testing.T) {
 				if err := res.Lock.Validate(); err != nil {
 					t.Error(err)
 				}
-				apt.Do(func() { root = aptRoot(t, mirrors, res.Lock.Suites, c.p) })
-				if diff := cmp.Diff(aptChoice(t, root, s.roots), choice(res.Lock)); diff != "" {
+				once.Do(func() { root = aptRoot(t, dirs, mirrors, res.Lock.Suites, c.p) })
+				want := slices.DeleteFunc(aptChoice(t, root, slices.Concat(s.roots, res.Lock.Sets[c.p]["essential"])), func(s string) bool {
+					name, _, _ := strings.Cut(s, " ")
+					return slices.Contains(transitional, name) && !slices.Contains(choice(res.Lock), s)
+				})
+				if diff := cmp.Diff(want, choice(res.Lock)); diff != "" {
 					t.Errorf("apt -, ours +:\n%s", diff)
 				}
 			})
@@ -105,13 +114,12 @@ func choice(l env.Lock) []string {
 }
 
 // aptRoot makes a private apt configuration with the given suites' indices.
-func aptRoot(t *testing.T, mirrors debian.Mirrors, suites []env.Suite, p env.Platform) string {
+func aptRoot(t *testing.T, dirs string, mirrors debian.Mirrors, suites []env.Suite, p env.Platform) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "retort-apt")
+	dir, err := os.MkdirTemp(dirs, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
 	for _, sub := range []string{"lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/trusted"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
@@ -175,7 +183,7 @@ var instLine = regexp.MustCompile(`(?m)^Inst ([^ :]+)(?::\S+)? \((\S+) `)
 func aptChoice(t *testing.T, dir string, roots []string) []string {
 	t.Helper()
 	var out []string
-	for _, m := range instLine.FindAllStringSubmatch(apt(t, dir, append([]string{"-s", "install", "?essential"}, roots...)...), -1) {
+	for _, m := range instLine.FindAllStringSubmatch(apt(t, dir, append([]string{"-s", "install"}, roots...)...), -1) {
 		out = append(out, m[1]+" "+m[2])
 	}
 	slices.Sort(out)

@@ -91,9 +91,9 @@ func parseRelease(text []byte) (*Release, error) {
 	r := &Release{
 		Suite: get("suite"), Codename: get("codename"),
 		ByHash:        get("acquire-by-hash") == "yes",
-		AllApart:      get("no-support-for-architecture-all") != "Packages",
 		Architectures: strings.Fields(get("architectures")),
 	}
+	r.AllApart = slices.Contains(r.Architectures, "all") && get("no-support-for-architecture-all") != "Packages"
 	if r.Date, err = parseDate(get("date")); err != nil {
 		return nil, fmt.Errorf("date: %w", err)
 	}

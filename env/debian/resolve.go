@@ -63,19 +63,23 @@ func (a *Archive) resolve(ctx context.Context, req Request, lost map[digest.Dige
 			}
 			return Result{}, err
 		}
-		sel, err := l.choose(u, p, needs[p], pins, lost)
+		wants := needs[p]
+		if req.Essential {
+			wants = append(wants, u.essentials()...)
+		}
+		sel, err := l.choose(u, p, wants, pins, lost)
 		if err != nil {
 			return Result{}, err
 		}
-		chosen[p] = sel.record(&result.Lock, p, needs[p])
+		chosen[p] = sel.record(&result.Lock, p, wants)
 	}
 	result.Skew = skew(chosen)
 	result.Moved = moved(req.Previous, &result.Lock)
 	return result, nil
 }
 
-// needs parses the sets. The essential packages, which the indices name, are
-// added as the set's only mark.
+// needs parses the sets. The essential packages are added once the indices
+// have named them.
 func (r *Request) needs() (map[env.Platform][]need, error) {
 	if !isName(r.Suite) {
 		return nil, fmt.Errorf("suite %q: not a name", r.Suite)
@@ -144,9 +148,6 @@ func (l *loader) universes(ctx context.Context, states []*suiteState, platforms 
 // old version, so that they move even where others would hold them; where that
 // is impossible they may stay.
 func (l *loader) choose(u *universe, p env.Platform, needs []need, pins *pinSet, lost map[digest.Digest]bool) (*selection, error) {
-	if l.req.Essential {
-		needs = append(needs, u.essentials()...)
-	}
 	pins.prefer(u, p)
 	for _, list := range u.byName {
 		for _, s := range list {

@@ -149,7 +149,11 @@ func (s *search) require(owner int, set string, g Group) int {
 	if len(on) == 0 {
 		return -1
 	}
-	for _, p := range s.u.choices(on) {
+	choices := s.u.choices(on)
+	if owner < 0 {
+		choices = s.u.named(on, choices)
+	}
+	for _, p := range choices {
 		v := s.variable(p)
 		if v == owner {
 			return -1

@@ -164,6 +164,19 @@ func (u *universe) choices(g Group) []*stanza {
 	return out
 }
 
+// named narrows the choices for a request: who asks for a package by its name
+// means that package, not another that stands in for it. Only a name that no
+// package has is met by providers.
+func (u *universe) named(g Group, choices []*stanza) []*stanza {
+	isNamed := func(s *stanza) bool {
+		return slices.ContainsFunc(g, func(r Relation) bool { return r.Name == s.name && r.accepts(s.version) })
+	}
+	if !slices.ContainsFunc(choices, isNamed) {
+		return choices
+	}
+	return slices.DeleteFunc(choices, func(s *stanza) bool { return !isNamed(s) })
+}
+
 // find returns the package of a name with the given bytes.
 func (u *universe) find(name string, d digest.Digest) *stanza {
 	for _, s := range u.byName[name] {
