@@ -216,9 +216,7 @@ func (l *locker) plugins(ctx context.Context, lock *env.Lock, o lockOptions) err
 	if err != nil {
 		return err
 	}
-	for _, p := range pins {
-		lock.Plugins = append(lock.Plugins, env.HexPin(p))
-	}
+	lock.Plugins = pins
 	return nil
 }
 

@@ -144,7 +144,7 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 		return a, err
 	}
 	for _, plugin := range w.lock.Plugins {
-		a.Plugins = append(a.Plugins, hex.Pin(plugin).Locked())
+		a.Plugins = append(a.Plugins, hex.FromPin(plugin))
 	}
 	return a, w.roots(&a)
 }
