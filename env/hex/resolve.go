@@ -9,23 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/internal/fetch"
 )
 
-// Pin is one Hex package that a lock names beside mix.lock: a rebar3 plugin or
-// what one needs.
-type Pin struct {
-	Name    string
-	Version string
-	Repo    string
-	Inner   digest.Digest
-	Outer   digest.Digest
-}
-
-// Locked returns the pin as an entry of a lock, for [Candidates] and [Unpack].
-func (p Pin) Locked() Locked {
+// FromPin returns a pin as an entry of a lock, for [Candidates] and [Unpack].
+func FromPin(p env.HexPin) Locked {
 	return Locked{
 		App: p.Name, Kind: Package, Name: p.Name, Version: p.Version,
 		Inner: p.Inner, Outer: p.Outer, Repo: p.Repo, Managers: []string{"rebar3"},
@@ -48,8 +37,8 @@ const maxPins = 1000
 // requirements are left out, as rebar3 has none. Two requirements on one
 // package that no single version meets are an error: the one that was chosen
 // first stands in it.
-func (r Resolver) Resolve(ctx context.Context, want []Requirement) ([]Pin, error) {
-	s := solver{resolver: r, pins: map[string]Pin{}, asked: map[string][]Requirement{}}
+func (r Resolver) Resolve(ctx context.Context, want []Requirement) ([]env.HexPin, error) {
+	s := solver{resolver: r, pins: map[string]env.HexPin{}, asked: map[string][]Requirement{}}
 	queue := slices.Clone(want)
 	slices.SortFunc(queue, func(a, b Requirement) int { return strings.Compare(a.Name, b.Name) })
 	// The user's own wishes bind before those of packages, whatever the order.
@@ -63,17 +52,17 @@ func (r Resolver) Resolve(ctx context.Context, want []Requirement) ([]Pin, error
 		}
 		queue = append(queue[1:], more...)
 	}
-	pins := make([]Pin, 0, len(s.pins))
+	pins := make([]env.HexPin, 0, len(s.pins))
 	for _, p := range s.pins {
 		pins = append(pins, p)
 	}
-	slices.SortFunc(pins, func(a, b Pin) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(pins, func(a, b env.HexPin) int { return strings.Compare(a.Name, b.Name) })
 	return pins, nil
 }
 
 type solver struct {
 	resolver Resolver
-	pins     map[string]Pin           // by package
+	pins     map[string]env.HexPin    // by package
 	asked    map[string][]Requirement // by package
 }
 
@@ -102,7 +91,7 @@ func (s *solver) take(ctx context.Context, q Requirement) ([]Requirement, error)
 	if best.Outer == "" || best.Inner == "" {
 		return nil, fmt.Errorf("the registry has no checksum of %s-%s", q.Name, best.Version)
 	}
-	s.pins[q.Name] = Pin{Name: q.Name, Version: best.Version, Repo: q.Repo, Inner: best.Inner, Outer: best.Outer}
+	s.pins[q.Name] = env.HexPin{Name: q.Name, Version: best.Version, Repo: q.Repo, Inner: best.Inner, Outer: best.Outer}
 	var more []Requirement
 	for _, d := range best.Requires {
 		if !d.Optional {
@@ -113,7 +102,7 @@ func (s *solver) take(ctx context.Context, q Requirement) ([]Requirement, error)
 }
 
 // fits checks a package that is pinned already against another requirement.
-func fits(pin Pin, q Requirement) error {
+func fits(pin env.HexPin, q Requirement) error {
 	if pin.Repo != q.Repo {
 		return fmt.Errorf("it is pinned from repository %s and wanted from %s", pin.Repo, q.Repo)
 	}

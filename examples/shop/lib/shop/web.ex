@@ -1,14 +1,12 @@
 defmodule Shop.Web do
   @moduledoc "The HTTP side: `/`, `/search?q=`, `/receipt`, `/domain?name=` and `/health`."
 
+  # The listener lives below our own supervisor, and so stops with it.
   def child_spec(_opts) do
     port = Application.fetch_env!(:shop, :port)
-    %{id: __MODULE__, start: {__MODULE__, :start_link, [port]}, type: :supervisor}
-  end
-
-  def start_link(port) do
     routes = :cowboy_router.compile([{:_, [{"/[...]", __MODULE__, []}]}])
-    :ranch.start_listener(__MODULE__, :ranch_tcp, %{socket_opts: [port: port]}, :cowboy_clear, %{
+
+    :ranch.child_spec(__MODULE__, :ranch_tcp, %{socket_opts: [port: port]}, :cowboy_clear, %{
       env: %{dispatch: routes},
       connection_type: :supervisor
     })
