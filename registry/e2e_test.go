@@ -229,15 +229,19 @@ func TestE2EHelloRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			start := time.Now()
+			if c, err = Compose(rt); err != nil {
+				t.Fatal(err)
+			}
+			composing := time.Since(start)
+			again, err := Assemble(t.Context(), spec, c.Layers, blobs)
+			if err != nil || again.Digest != image.Digest {
+				t.Errorf("assembled again: %s, %v, want %s", again.Digest, err, image.Digest)
+			}
+			t.Logf("composed in %v, with cached layers assembled in %v", composing, time.Since(start)-composing)
 			layout := filepath.Join(t.TempDir(), "layout")
 			if err := WriteLayout(t.Context(), layout, []Tagged{{"hello", []Image{image}}}, blobs); err != nil {
 				t.Fatal(err)
-			}
-			for _, in := range c.Included {
-				t.Logf("%-20s %4d files %9d bytes", in.Name, in.Files, in.Bytes)
-			}
-			for i, b := range image.Layers {
-				t.Logf("%-14s %9d %9d", c.Layers[i].Name, b.Size, b.TarSize)
 			}
 			t.Logf("image %s: %d bytes compressed", image.Digest, image.Size())
 			if !shell && image.Size() > 14_000_000 {
@@ -245,6 +249,24 @@ func TestE2EHelloRuns(t *testing.T) {
 			}
 			run(t, "skopeo", "inspect", "oci:"+layout+":hello")
 			run(t, "skopeo", "copy", "-q", "oci:"+layout+":hello", "dir:"+filepath.Join(t.TempDir(), "dir"))
+			archive := filepath.Join(t.TempDir(), "image.tar")
+			writeArchive(t, archive, Tagged{"localhost/hello:1", []Image{image}}, blobs)
+			run(t, "skopeo", "inspect", "docker-archive:"+archive)
+			for _, name := range []string{layout, archive} {
+				report, err := Inspect(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if report.Images[0].Digest != image.Digest {
+					t.Errorf("%s holds %s, want %s", name, report.Images[0].Digest, image.Digest)
+				}
+				if name == layout {
+					var text bytes.Buffer
+					_ = report.WriteText(&text)
+					t.Logf("%s", text.String())
+				}
+			}
+			evaluated(t, archive, c)
 			bundle := filepath.Join(t.TempDir(), "bundle")
 			run(t, "umoci", "unpack", "--image", layout+":hello", bundle)
 			answer, stopped := serve(t, bundle)
