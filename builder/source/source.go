@@ -112,10 +112,12 @@ func gitFiles(ctx context.Context, dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Git runs git in dir, with nothing of the user's configuration deciding.
+// Git runs git in dir, with nothing of the user's configuration or environment
+// deciding.
 func Git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.quotePath=false", "-c", "safe.directory=*"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GIT_") })
+	cmd.Env = append(cmd.Env, "GIT_OPTIONAL_LOCKS=0", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -126,6 +128,26 @@ func Git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
 	}
 	return out, nil
+}
+
+// Clean reports whether the source, manifest and lock below dir are those of
+// git's last commit. What is never source, such as the results of an earlier
+// build, does not count.
+func Clean(ctx context.Context, dir string) (bool, error) {
+	changed, err := Git(ctx, dir, "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--name-only", "--relative", "-z", "HEAD", "--", ".")
+	if err != nil {
+		return false, err
+	}
+	added, err := Git(ctx, dir, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore")
+	if err != nil {
+		return false, err
+	}
+	for p := range bytes.SplitSeq(append(changed, added...), []byte{0}) {
+		if path := string(p); path != "" && (slices.Contains(own, path) || !skip(path)) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func walk(dir string) ([]string, error) {

@@ -57,6 +57,13 @@ func hexRepos(c env.Config, s settings) ([]hex.Repo, error) {
 	if mirror := os.Getenv("HEX_MIRROR"); mirror != "" {
 		repos[0].Mirrors = append([]string{mirror}, repos[0].Mirrors...)
 	}
+	if file := s.file.Hex.PublicKey; file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read hex.public_key of the configuration: %w", err)
+		}
+		repos[0].PublicKey = pem
+	}
 	for _, r := range c.Hex.Repos {
 		repo := hex.Repo{Name: r.Name, URL: r.URL, Key: hex.Secret(os.Getenv(r.AuthEnv))}
 		if r.PublicKey != "" {

@@ -30,7 +30,8 @@ type settingsFile struct {
 		Snapshot string `toml:"snapshot"` // base of a snapshot service, or "none"
 	} `toml:"debian"`
 	Hex struct {
-		Mirror string `toml:"mirror"` // base of a mirror of repo.hex.pm
+		Mirror    string `toml:"mirror"`     // base of a mirror of repo.hex.pm
+		PublicKey string `toml:"public_key"` // PEM file of the key that signs the mirror's registry, if not hex.pm's
 	} `toml:"hex"`
 }
 
@@ -62,7 +63,7 @@ func loadSettings() (settings, error) {
 			names = append(names, k.String())
 		}
 		sort.Strings(names)
-		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror)", path, strings.Join(names, ", "))
+		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror, hex.public_key)", path, strings.Join(names, ", "))
 	}
 	return s, nil
 }

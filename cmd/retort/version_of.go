@@ -94,14 +94,11 @@ func (w *workspace) commit(ctx context.Context) (commit, error) {
 		return none, fmt.Errorf("git log: %w", err)
 	}
 	c := commit{time: time.Unix(seconds, 0).UTC()}
-	status, err := source.Git(ctx, w.dir, "status", "--porcelain", "--", ".")
-	if err != nil {
-		return none, err
-	}
-	if len(status) == 0 {
+	clean, err := source.Clean(ctx, w.dir)
+	if clean {
 		c.revision = fields[1]
 	}
-	return c, nil
+	return c, err
 }
 
 // epoch is the time of a source that has none: 1980-01-01, as inside the sandbox.

@@ -131,6 +131,9 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 	if err := cache.Save(); err != nil {
 		return builder.MixApp{}, err
 	}
+	if !slices.ContainsFunc(files, func(f layers.SourceFile) bool { return f.Path == "mix.exs" }) {
+		return builder.MixApp{}, fmt.Errorf("%s has no mix.exs, or .gitignore excludes it: retort builds Mix projects", w.dir)
+	}
 	version, err := w.version(ctx)
 	if err != nil {
 		return builder.MixApp{}, err
