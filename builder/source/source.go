@@ -143,7 +143,11 @@ func Clean(ctx context.Context, dir string) (bool, error) {
 		return false, err
 	}
 	for p := range bytes.SplitSeq(append(changed, added...), []byte{0}) {
-		if path := string(p); path != "" && (slices.Contains(own, path) || !skip(path)) {
+		path := string(p)
+		if path == "" || path[len(path)-1] == '/' { // a repository within this one, see gitFiles
+			continue
+		}
+		if slices.Contains(own, path) || !skip(path) {
 			return false, nil
 		}
 	}

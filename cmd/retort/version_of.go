@@ -33,7 +33,9 @@ func (w *workspace) version(ctx context.Context) (string, error) {
 		}
 		text = strings.TrimSpace(string(data))
 	case env.VersionGit:
-		out, err := source.Git(ctx, w.dir, "describe", "--tags", "--dirty", "--always", "--match", "v[0-9]*", "--match", "[0-9]*")
+		out, err := source.Git(ctx, w.dir, "describe", "--tags", "--dirty", "--always",
+			"--abbrev=12", // what git chooses by itself depends on how much the clone holds
+			"--match", "v[0-9]*", "--match", "[0-9]*")
 		if err != nil {
 			return "", fmt.Errorf("release.version: %w", err)
 		}
