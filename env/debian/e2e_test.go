@@ -55,7 +55,6 @@ func (c dirCache) Save(_ context.Context, d digest.Digest, b []byte) error {
 	return os.WriteFile(filepath.Join(string(c), d.Encoded()), b, 0o644)
 }
 
-
 // TestAgainstAPT compares our closures with those of apt's own solver.
 func TestAgainstAPT(t *testing.T) {
 	e2e(t)
