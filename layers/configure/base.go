@@ -87,7 +87,6 @@ func (s *session) after(ctx context.Context) error {
 		{"etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"},
 		{"etc/machine-id", ""}, // empty: a system that boots from it makes its own
 		{"etc/resolv.conf", ""},
-		{"etc/timezone", "Etc/UTC\n"},
 	} {
 		if _, err := s.v.find("/"+f.path, false); err == nil {
 			continue
@@ -96,10 +95,8 @@ func (s *session) after(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := s.v.find("/etc/localtime", false); err != nil {
-		if err := s.v.symlink("/usr/share/zoneinfo/Etc/UTC", "/etc/localtime", false); err != nil {
-			return err
-		}
+	if err := s.timeZone(); err != nil {
+		return err
 	}
 	if err := s.writeLdCache(ctx); err != nil {
 		return fmt.Errorf("write ld.so.cache: %w", err)
@@ -111,6 +108,23 @@ func (s *session) after(ctx context.Context) error {
 		return err
 	}
 	return s.emptyTmp()
+}
+
+// timeZone chooses UTC where there are time zones to choose from.
+func (s *session) timeZone() error {
+	const utc = "/usr/share/zoneinfo/Etc/UTC"
+	if !s.v.exists(utc) {
+		return nil
+	}
+	if _, err := s.v.find("/etc/localtime", false); err != nil {
+		if err := s.v.symlink(utc, "/etc/localtime", false); err != nil {
+			return err
+		}
+	}
+	if s.v.exists("/etc/timezone") {
+		return nil
+	}
+	return s.v.install("/etc/timezone", []byte("Etc/UTC\n"), 0o644)
 }
 
 // writeDatabase saves diversions and overrides where dpkg looks for them.

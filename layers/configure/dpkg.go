@@ -115,7 +115,7 @@ func (c *call) searchFiles(patterns []string) int {
 				return c.fail("%v", err)
 			}
 			for _, f := range files {
-				if re.MatchString(f) {
+				if re.MatchString(f) || c.in.UsrMerge && re.MatchString(strings.TrimPrefix(f, "/usr")) {
 					found = true
 					c.printf("%s: %s\n", p.Name, f)
 				}
@@ -184,6 +184,8 @@ func cmdDpkgQuery(_ context.Context, c *call) int {
 		return c.searchFiles(o.args)
 	case o.has("c", "control-path", "control-show"):
 		return c.controlPath(o)
+	case o.has("l", "list"):
+		return c.listPackages(o.args)
 	case !o.has("W", "show"):
 		c.unknown("dpkg-query " + strings.Join(c.args, " "))
 		return 2
@@ -217,6 +219,24 @@ func cmdDpkgQuery(_ context.Context, c *call) int {
 		}
 	}
 	return result
+}
+
+// listPackages prints the table of packages that match.
+func (c *call) listPackages(patterns []string) int {
+	found := false
+	for _, p := range c.order {
+		for _, pattern := range append(patterns, "*")[:max(1, len(patterns))] {
+			if ok, err := path.Match(bare(pattern), p.Name); ok && err == nil {
+				found = true
+				c.printf("ii  %s %s %s\n", p.Name, p.Version, p.Architecture)
+				break
+			}
+		}
+	}
+	if !found {
+		return c.fail("no packages found matching %s", strings.Join(patterns, " "))
+	}
+	return 0
 }
 
 // controlPath names or shows a control member of a package.

@@ -59,6 +59,7 @@ func TestOracle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			dump(t, &got, rep)
 			for _, c := range rep.Unknown {
 				t.Errorf("%s calls %s, about which nothing is known", c.Package, c.Name)
 			}

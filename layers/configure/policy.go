@@ -29,7 +29,7 @@ func commands() map[string]command {
 
 		"update-ca-certificates": cmdUpdateCertificates, "ldconfig": cmdLdconfig, "ischroot": cmdTrue,
 		// Neither service manager nor other processes are there to be found.
-		"pidof": cmdFalse, "pgrep": cmdFalse, "runlevel": cmdFalse, "systemctl": cmdNoServices,
+		"pidof": cmdFalse, "mountpoint": cmdFalse, "pgrep": cmdFalse, "runlevel": cmdFalse, "systemctl": cmdNoServices,
 		"policy-rc.d": cmdFalse, "perl": cmdPerl,
 	}
 }

@@ -152,6 +152,8 @@ func (sh *shell) call(ctx context.Context, args []string) ([]string, error) {
 		if sh.dash {
 			return append([]string{"retort-echo"}, args[1:]...), nil
 		}
+	case "read":
+		return sh.read(ctx, args)
 	case "trap":
 		return trap(args), nil
 	case "ulimit", "times", "bind", "fc", "history", "help", "kill", "suspend", "newgrp":
