@@ -11,20 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox/inside"
 )
-
-// insideID is the user and group number of everything in a sandbox.
-const insideID = 1000
-
-// setupCaps is what the init needs until it locks itself down. They are
-// ambient because it is not uid 0, and are worth something only in its own
-// namespaces. Overlayfs works with those of whoever mounted it, hence the
-// ones about files.
-var setupCaps = []uintptr{
-	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH,
-	unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_NET_ADMIN,
-	unix.CAP_SETPCAP, unix.CAP_SYS_ADMIN,
-}
 
 // child is the init as the engine sees it.
 type child struct {
@@ -46,9 +34,9 @@ func startInit(std []*os.File, control *os.File) (*child, error) {
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 				unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Geteuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Getegid(), Size: 1}},
-			AmbientCaps: setupCaps,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: inside.ID, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: inside.ID, HostID: os.Getegid(), Size: 1}},
+			AmbientCaps: inside.Capabilities,
 			Setsid:      true,
 			Pdeathsig:   syscall.SIGKILL,
 		},
@@ -61,7 +49,7 @@ func startInit(std []*os.File, control *os.File) (*child, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		var err error
-		c.process, err = os.StartProcess("/proc/self/exe", []string{initName}, attr)
+		c.process, err = os.StartProcess("/proc/self/exe", []string{inside.InitName}, attr)
 		started <- err
 		if err != nil {
 			return

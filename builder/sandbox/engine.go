@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox/inside"
 )
 
 // Engine runs processes in namespaces of this machine. The zero value is
@@ -19,6 +20,15 @@ type Engine struct {
 	// ASLR leaves address space randomisation on, for tests of what depends
 	// on it.
 	ASLR bool
+}
+
+// Init must be the first call of main and of TestMain in every program that
+// uses an Engine or Probe, which start the program again inside. It returns
+// at once in every other process.
+func Init() {
+	if len(os.Args) == 1 && os.Args[0] == "/"+probeName {
+		os.Exit(runProbe())
+	}
 }
 
 // New is an engine as builds want it.
@@ -56,7 +66,7 @@ func (e *Engine) run(ctx context.Context, p builder.Process) error {
 		return err
 	}
 	defer streams.close()
-	frame, err := encodeFrame(s)
+	frame, err := inside.Encode(s)
 	if err != nil {
 		return err
 	}
@@ -72,8 +82,8 @@ func (e *Engine) run(ctx context.Context, p builder.Process) error {
 
 // ending is all that is known of a run once every process of it is dead.
 type ending struct {
-	last   reply // what the init said last
-	silent bool  // it said nothing
+	last   inside.Reply // what the init said last
+	silent bool         // it said nothing
 	state  *os.ProcessState
 	killed bool  // by us, because ctx ended
 	output error // of a writer or of the terminal
@@ -129,12 +139,12 @@ func (e *Engine) supervise(ctx context.Context, frame []byte, streams *streams) 
 func (end *ending) result(ctx context.Context) error {
 	switch {
 	case !end.silent && end.last.Fault != nil:
-		return end.last.Fault.public()
+		return public(end.last.Fault)
 	case !end.silent && end.last.Exit != nil:
 		if end.output != nil {
 			return fmt.Errorf("copy output: %w", end.output)
 		}
-		return end.last.Exit.result()
+		return result(end.last.Exit)
 	case end.killed:
 		return ctx.Err()
 	}
@@ -144,7 +154,7 @@ func (end *ending) result(ctx context.Context) error {
 	}}}
 }
 
-func (x *exit) result() error {
+func result(x *inside.Exit) error {
 	if x.Code == 0 && x.Signal == 0 {
 		return nil
 	}

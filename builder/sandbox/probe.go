@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox/inside"
 )
 
 // Check is one thing which a sandbox needs of this machine, with what was
@@ -227,7 +228,7 @@ func appArmorCheck() Check {
 }
 
 func lowerdirCheck() Check {
-	if lowerdirPlus() {
+	if inside.LowerdirPlus() {
 		return Check{What: "overlay", OK: true, Detail: "takes up to 500 directories"}
 	}
 	return Check{What: "overlay", OK: true, Detail: "without lowerdir+ (Linux 6.8): mounted by an option string of one page"}

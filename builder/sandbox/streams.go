@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox/inside"
 )
 
 // streams connect the program's standard files with the caller's. The program
@@ -28,7 +29,7 @@ type output struct {
 	to   io.Writer
 }
 
-func newStreams(p builder.Process, s *spec) (st *streams, err error) {
+func newStreams(p builder.Process, s *inside.Spec) (st *streams, err error) {
 	st = &streams{child: make([]*os.File, 3)}
 	defer func() {
 		if err != nil {

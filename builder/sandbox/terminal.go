@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/builder/sandbox/inside"
 )
 
 // terminal joins the caller's terminal with the one in the sandbox.
@@ -25,7 +26,7 @@ type terminal struct {
 
 // openTerminal checks that the three streams are one terminal and puts it
 // into raw mode: keys such as ^C are for the terminal inside.
-func (st *streams) openTerminal(p builder.Process, s *spec) error {
+func (st *streams) openTerminal(p builder.Process, s *inside.Spec) error {
 	in, ok := p.Stdin.(*os.File)
 	out, ok2 := p.Stdout.(*os.File)
 	if !ok || !ok2 || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {

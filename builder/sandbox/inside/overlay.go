@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"errors"
@@ -36,13 +36,13 @@ func (l layers) options() []option {
 // mountOverlay makes an overlay that is attached nowhere yet. stage is where
 // kernels before 6.8 must attach it for a moment.
 func mountOverlay(l layers, stage int) (int, error) {
-	if len(l.lowers) > maxLowers+1 {
-		return -1, fmt.Errorf("%d directories, an overlay takes %d", len(l.lowers), maxLowers+1)
+	if len(l.lowers) > MaxLowers+1 {
+		return -1, fmt.Errorf("%d directories, an overlay takes %d", len(l.lowers), MaxLowers+1)
 	}
 	if len(l.lowers)+btoi(l.writable()) < 2 {
 		return -1, errors.New("an overlay takes at least two directories")
 	}
-	if !lowerdirPlus() {
+	if !LowerdirPlus() {
 		return mountOverlayString(l, stage)
 	}
 	opts := make([]option, 0, len(l.lowers)+4)
@@ -101,8 +101,8 @@ func mountFlags(attrs int) uintptr {
 	return f
 }
 
-// lowerdirPlus asks the kernel whether its overlay takes one directory a call.
-var lowerdirPlus = sync.OnceValue(func() bool {
+// LowerdirPlus asks the kernel whether its overlay takes one directory a call.
+var LowerdirPlus = sync.OnceValue(func() bool {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return true // the mount itself will say what is wrong

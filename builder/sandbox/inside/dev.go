@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ var devLinks = [][2]string{
 
 // mountDev attaches a read-only /dev with the nodes, terminals of its own and
 // shared memory of its own.
-func (v *view) mountDev(*spec) error {
+func (v *view) mountDev(*Spec) error {
 	dev, err := newMount("tmpfs", attrInert|unix.MOUNT_ATTR_NOEXEC, option{"mode", "0755"})
 	if err != nil {
 		return lacking(err, "", "mount tmpfs for /dev")

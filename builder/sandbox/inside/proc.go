@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"os"
@@ -14,7 +14,7 @@ import (
 // itself is left: its processes, its network and its IPC objects. Files that
 // programs read to size or describe the machine are constants, /proc/sys is a
 // small constant tree, and whatever else this kernel offers is empty.
-func (v *view) mountProc(*spec) error {
+func (v *view) mountProc(*Spec) error {
 	proc, err := newMount("proc", attrInert|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
 		return lacking(err, "in a container, do not let it mask /proc: docker run --security-opt systempaths=unconfined, or in Kubernetes procMount: Unmasked with hostUsers: false", "mount proc")

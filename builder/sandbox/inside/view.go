@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"errors"
@@ -43,7 +43,7 @@ type view struct {
 
 // buildView makes the whole file system of s and moves the process into it.
 // It returns an open file through which firstPID can be set.
-func buildView(s *spec) (pids int, err error) {
+func buildView(s *Spec) (pids int, err error) {
 	// Mount events of the host must not come in while paths are resolved.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return -1, lacking(err, "", "make mounts private")
@@ -53,7 +53,7 @@ func buildView(s *spec) (pids int, err error) {
 		return -1, lacking(err, "", "mount tmpfs")
 	}
 	v := &view{stage: stage, root: -1, pids: -1}
-	steps := []func(*spec) error{v.mountRoot, v.mountProc, v.mountDev, v.mountRest, v.enter}
+	steps := []func(*Spec) error{v.mountRoot, v.mountProc, v.mountDev, v.mountRest, v.enter}
 	for _, step := range steps {
 		if err := step(s); err != nil {
 			return -1, err
@@ -92,7 +92,7 @@ func (v *view) scratch(first int) (int, error) {
 }
 
 // mountRoot attaches the root file system, complete with mount points.
-func (v *view) mountRoot(s *spec) error {
+func (v *view) mountRoot(s *Spec) error {
 	lowers, err := openLowers(s.Root)
 	defer closeAll(lowers)
 	if err != nil {
@@ -128,7 +128,7 @@ func (v *view) mountRoot(s *spec) error {
 
 // rootPoints lists the mount points which the root file system must have.
 // Those below Work.Path are the work tree's.
-func rootPoints(s *spec) ([]point, error) {
+func rootPoints(s *Spec) ([]point, error) {
 	points := []point{{"/proc", true}, {"/dev", true}}
 	rest, err := mounts(s)
 	if err != nil {
@@ -184,7 +184,7 @@ func (v *view) mountTree(l layers, points []point) (int, error) {
 	return fd, lacking(err, "", "mount overlay")
 }
 
-func openLowers(dirs []text) ([]int, error) {
+func openLowers(dirs []Text) ([]int, error) {
 	var fds []int
 	for _, d := range dirs {
 		fd, err := openHost(string(d), unix.O_DIRECTORY, firstFD)
@@ -198,7 +198,7 @@ func openLowers(dirs []text) ([]int, error) {
 
 // hostPathFault explains the one surprise about host paths: root in a user
 // namespace of one id is not root where others' directories forbid passage.
-func hostPathFault(err error, p text) error {
+func hostPathFault(err error, p Text) error {
 	if errors.Is(err, unix.EACCES) {
 		return lacking(err, "run as the owner of the store, or let others pass its parent directories: chmod o+x DIR", "open %s", p)
 	}
@@ -208,12 +208,12 @@ func hostPathFault(err error, p text) error {
 // mounted is what goes onto one point besides /proc and /dev.
 type mounted struct {
 	point
-	open func(*view, *spec) (int, error)
+	open func(*view, *Spec) (int, error)
 }
 
 // mounts lists the work tree, the memory file systems and the binds, outer
 // ones first.
-func mounts(s *spec) ([]mounted, error) {
+func mounts(s *Spec) ([]mounted, error) {
 	var out []mounted
 	if s.Work != nil {
 		out = append(out, mounted{point{string(s.Work.Path), true}, (*view).openWork})
@@ -223,7 +223,7 @@ func mounts(s *spec) ([]mounted, error) {
 		if t == "/tmp" {
 			mode = "1777"
 		}
-		out = append(out, mounted{point{string(t), true}, func(*view, *spec) (int, error) {
+		out = append(out, mounted{point{string(t), true}, func(*view, *Spec) (int, error) {
 			return openTmpfs(mode, tmpfsSize)
 		}})
 	}
@@ -236,7 +236,7 @@ func mounts(s *spec) ([]mounted, error) {
 		if kind != unix.S_IFDIR && kind != unix.S_IFREG {
 			return nil, asked(errors.New("neither a file nor a directory"), "bind %s", b.Source)
 		}
-		out = append(out, mounted{point{string(b.Target), kind == unix.S_IFDIR}, func(*view, *spec) (int, error) {
+		out = append(out, mounted{point{string(b.Target), kind == unix.S_IFDIR}, func(*view, *Spec) (int, error) {
 			fd, err := cloneMount(unix.AT_FDCWD, string(b.Source), attrReadOnly)
 			if err != nil {
 				return -1, hostPathFault(err, b.Source)
@@ -255,7 +255,7 @@ func openTmpfs(mode, size string) (int, error) {
 
 // openWork makes the work tree: an overlay, or the upper directory itself if
 // there is nothing below it.
-func (v *view) openWork(s *spec) (int, error) {
+func (v *view) openWork(s *Spec) (int, error) {
 	l := layers{attrs: attrInert, upper: -1, temp: -1}
 	var err error
 	if l.lowers, err = openLowers(s.Work.Lowers); err != nil {
@@ -282,7 +282,7 @@ func (v *view) openWork(s *spec) (int, error) {
 }
 
 // workPoints lists the mount points inside the work tree.
-func workPoints(s *spec) ([]point, error) {
+func workPoints(s *Spec) ([]point, error) {
 	rest, err := mounts(s)
 	if err != nil {
 		return nil, err
@@ -297,7 +297,7 @@ func workPoints(s *spec) ([]point, error) {
 }
 
 // mountRest attaches everything but /proc and /dev.
-func (v *view) mountRest(s *spec) error {
+func (v *view) mountRest(s *Spec) error {
 	rest, err := mounts(s)
 	if err != nil {
 		return err
@@ -315,7 +315,7 @@ func (v *view) mountRest(s *spec) error {
 }
 
 // enter makes the view the root and lets go of the host's.
-func (v *view) enter(*spec) error {
+func (v *view) enter(*Spec) error {
 	if err := unix.Fchdir(v.root); err != nil {
 		return lacking(err, "", "enter root")
 	}

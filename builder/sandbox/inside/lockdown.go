@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"errors"
@@ -9,6 +9,19 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// ID is the user and group number of everything in a sandbox.
+const ID = 1000
+
+// Capabilities is what the init needs until it locks itself down. They are
+// ambient because it is not uid 0, and are worth something only in its own
+// namespaces. Overlayfs works with those of whoever mounted it, hence the
+// ones about files.
+var Capabilities = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH,
+	unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_NET_ADMIN,
+	unix.CAP_SETPCAP, unix.CAP_SYS_ADMIN,
+}
 
 // lockDown gives up, for good, all that the set-up needed. What is left holds
 // for the init as well: nothing in the sandbox has more than the program.

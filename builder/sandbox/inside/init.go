@@ -1,4 +1,4 @@
-package sandbox
+package inside
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// initName is argv[0] of the process 1 of a sandbox.
-	initName = "retort-sandbox-init"
+	// InitName is argv[0] of the process 1 of a sandbox.
+	InitName = "retort-sandbox-init"
 	// controlFD is its end of the socket to the engine.
 	controlFD = 3
 
@@ -23,23 +23,21 @@ const (
 	domainname = "(none)"
 )
 
-// Init must be the first call of main and of TestMain in every program that
-// uses an Engine. It returns at once, unless this process is the init of a
-// sandbox, or inside of one on behalf of Probe; then it never returns.
-func Init() {
-	switch {
-	case isInit():
+// init takes the process over if it is a sandbox's process 1. It does so here
+// and not in main because a run starts the whole program anew: this package
+// has next to no dependencies and so comes up before those of the others,
+// whose own initialisation would cost each run milliseconds.
+func init() {
+	if isInit() {
 		runtime.LockOSThread()
 		os.Exit(runInit())
-	case len(os.Args) == 1 && os.Args[0] == "/"+probeName:
-		os.Exit(runProbe())
 	}
 }
 
 // isInit recognises the init by its name, its process number and the socket
 // that it inherits. Nobody is by accident process 1 with all three.
 func isInit() bool {
-	if len(os.Args) != 1 || os.Args[0] != initName || os.Getpid() != 1 {
+	if len(os.Args) != 1 || os.Args[0] != InitName || os.Getpid() != 1 {
 		return false
 	}
 	domain, err := unix.GetsockoptInt(controlFD, unix.SOL_SOCKET, unix.SO_DOMAIN)
@@ -51,12 +49,12 @@ func runInit() int {
 	unix.CloseOnExec(controlFD)
 	code, err := c.serve()
 	if err != nil {
-		if c.send(reply{Fault: faultOf(err)}) != nil {
+		if c.send(Reply{Fault: faultOf(err)}) != nil {
 			return 2
 		}
 		return 1
 	}
-	if c.send(reply{Exit: &code}) != nil {
+	if c.send(Reply{Exit: &code}) != nil {
 		return 2
 	}
 	return 0
@@ -64,38 +62,38 @@ func runInit() int {
 
 // serve does everything from the first instruction of the init to the end of
 // the program.
-func (c control) serve() (exit, error) {
+func (c control) serve() (Exit, error) {
 	if err := quiet(); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
-	var s spec
-	if err := readFrame(c, &s); err != nil {
-		return exit{}, asked(err, "read specification")
+	var s Spec
+	if err := Decode(c, &s); err != nil {
+		return Exit{}, asked(err, "read specification")
 	}
 	// The engine may have died before the death signal was set.
 	if err := c.alive(); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	if err := namespaces(); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	pids, err := buildView(&s)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	files, err := c.streams(&s)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	if err := setFirstPID(pids); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	if err := lockDown(s.ASLR); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	pid, err := start(&s, files)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	return reap(pid)
 }
@@ -154,7 +152,7 @@ func setFirstPID(fd int) error {
 
 // streams gives the program's standard files: the pipes that the init was
 // started with, or a terminal of the sandbox's own.
-func (c control) streams(s *spec) ([]uintptr, error) {
+func (c control) streams(s *Spec) ([]uintptr, error) {
 	if s.Terminal {
 		slave, err := c.openTerminal(s)
 		return []uintptr{slave, slave, slave}, lacking(err, "", "open terminal")
@@ -171,7 +169,7 @@ func (c control) streams(s *spec) ([]uintptr, error) {
 }
 
 // start runs the program, which inherits every restriction of this thread.
-func start(s *spec, files []uintptr) (int, error) {
+func start(s *Spec, files []uintptr) (int, error) {
 	argv, env := plain(s.Argv), plain(s.Env)
 	if err := unix.Chdir(string(s.Dir)); err != nil {
 		return 0, asked(err, "enter directory %s", s.Dir)
@@ -213,7 +211,7 @@ func lookPath(name string, env []string) (string, error) {
 
 // reap collects every process that ends until the program itself does. The
 // kernel kills the others when the init returns.
-func reap(program int) (exit, error) {
+func reap(program int) (Exit, error) {
 	for {
 		var ws unix.WaitStatus
 		pid, err := unix.Wait4(-1, &ws, 0, nil)
@@ -221,13 +219,13 @@ func reap(program int) (exit, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return exit{}, lacking(err, "", "wait for program")
+			return Exit{}, lacking(err, "", "wait for program")
 		case pid != program:
 			continue
 		case ws.Signaled():
-			return exit{Code: 128 + int(ws.Signal()), Signal: int(ws.Signal())}, nil
+			return Exit{Code: 128 + int(ws.Signal()), Signal: int(ws.Signal())}, nil
 		case ws.Exited():
-			return exit{Code: ws.ExitStatus()}, nil
+			return Exit{Code: ws.ExitStatus()}, nil
 		}
 	}
 }
