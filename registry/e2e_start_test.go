@@ -34,7 +34,7 @@ func evaluated(t *testing.T, archive string, c Composition) {
 			"--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"}, args...)...)
 	}
 	podman("load", "-q", "-i", archive)
-	args := []string{"run", "--rm", "--network", "none", "--read-only", "--cgroups=disabled", "--entrypoint", c.Eval[0], "localhost/hello:1"}
+	args := []string{"run", "--rm", "--network", "none", "--read-only", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--entrypoint", c.Eval[0], "localhost/hello:1"}
 	args = append(append(args, c.Eval[1:]...), "IO.puts(6 * 7); IO.inspect(System.get_env(\"RELEASE_NAME\"))")
 	got := podman(args...)
 	if !strings.Contains(got, "42\n\"hello\"\n") {
