@@ -39,6 +39,11 @@ type Request struct {
 	// Sets are, for each platform, named lists of requirements as Debian
 	// writes a dependency: "gcc", "erlang-base (>= 1:27)", "a | b".
 	Sets map[env.Platform]map[string][]string
+	// Bare names sets whose packages are pinned without what they depend on,
+	// as they are only unpacked: an image takes a package's files, and the
+	// libraries of those by itself. A package that a set not named here
+	// requests by name keeps its dependencies.
+	Bare []string
 	// Essential adds a set "essential" of the suite's essential packages.
 	Essential bool
 	// Tools demands exact upstream versions of "otp", "elixir", "hex",

@@ -19,6 +19,7 @@ import (
 
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/debian"
+	"github.com/retort-build/retort/internal/fetch"
 )
 
 // The closures that facts were measured on.
@@ -100,6 +101,52 @@ func TestAgainstAPT(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestEverySuite resolves for both platforms at once, and fetches what came
+// out of it.
+func TestEverySuite(t *testing.T) {
+	e2e(t)
+	mirrors, err := debian.FromAPT("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirrors.Snapshot = "none"
+	archive := &debian.Archive{Mirrors: mirrors, Cache: dirCache(t.TempDir())}
+	client := &fetch.Client{}
+	for _, suite := range []string{"bookworm", "trixie", "forky", "sid"} {
+		t.Run(suite, func(t *testing.T) {
+			sets := map[string][]string{"toolchain": setT}
+			req := debian.Request{
+				Suite: suite, Essential: true, Now: time.Now(), Manifest: digest.FromString("m"),
+				Sets:         map[env.Platform]map[string][]string{env.LinuxAMD64: sets, env.LinuxARM64: sets},
+				AllowExpired: []string{suite, suite + "-updates", suite + "-security"},
+			}
+			res, err := archive.Resolve(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := res.Lock.Validate(); err != nil {
+				t.Error(err)
+			}
+			began := time.Now()
+			again, err := archive.Resolve(t.Context(), req)
+			if diff := cmp.Diff(res, again); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+			t.Logf("%d packages, missing suites %q, skew %v; again in %v", len(res.Lock.Packages), res.Missing, res.Skew, time.Since(began))
+			for _, p := range res.Lock.Packages {
+				if p.Name != "elixir" && p.Name != "zlib1g" {
+					continue
+				}
+				var buf fetch.Buffer
+				_, err := client.Get(t.Context(), fetch.Request{URLs: mirrors.Candidates(p, res.Lock.Suites), Digest: p.Digest, Size: p.Size}, &buf)
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
 

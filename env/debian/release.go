@@ -120,9 +120,9 @@ func parseFiles(list string) (map[string]File, error) {
 		if err != nil || size < 0 {
 			return nil, fmt.Errorf("sha256: size %q of %s", f[1], f[2])
 		}
-		d := digest.NewDigestFromEncoded(digest.SHA256, f[0])
-		if err := d.Validate(); err != nil {
-			return nil, fmt.Errorf("sha256: digest %q of %s: %w", f[0], f[2], err)
+		d, err := parseDigest(f[0])
+		if err != nil {
+			return nil, fmt.Errorf("sha256: %s: %w", f[2], err)
 		}
 		if _, twice := files[f[2]]; twice {
 			return nil, fmt.Errorf("sha256: %s stands twice", f[2])

@@ -67,6 +67,7 @@ func (a *Archive) resolve(ctx context.Context, req Request, lost map[digest.Dige
 		if req.Essential {
 			wants = append(wants, u.essentials()...)
 		}
+		u.strip(wants, req.Bare)
 		sel, err := l.choose(u, p, wants, pins, lost)
 		if err != nil {
 			return Result{}, err
@@ -185,6 +186,26 @@ func (u *universe) solve(needs []need) (*selection, error) {
 		sel.chosen[s.name] = s
 	}
 	return sel, sel.verify()
+}
+
+// strip takes the dependencies from packages that only bare sets request.
+func (u *universe) strip(wants []need, bare []string) {
+	alone := make(map[string]bool)
+	for _, w := range wants {
+		for _, r := range w.group {
+			if known, ok := alone[r.Name]; !ok || known {
+				alone[r.Name] = slices.Contains(bare, w.set)
+			}
+		}
+	}
+	for name, is := range alone {
+		if !is {
+			continue
+		}
+		for _, s := range u.byName[name] {
+			s.preDepends, s.depends = "", ""
+		}
+	}
 }
 
 // essentials are the needs for the suite's essential packages.
