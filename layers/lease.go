@@ -79,6 +79,10 @@ func (l *lease) use(fd int) error {
 // usePath is use for a file by name. A file that is not there gives
 // ErrNotFound. The caller is in the gate.
 func (l *lease) usePath(name string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(name, &st); err == nil && !before(st.Mtim, l.start) {
+		return nil
+	}
 	fd, err := open(name)
 	if err != nil {
 		return err

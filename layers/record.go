@@ -73,15 +73,14 @@ func readAll(fd, limit int) ([]byte, error) {
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("read record: %w", err)
-		case got == 0:
-			return buf[:n], nil
 		}
 		if n += got; n > limit {
 			return nil, errDamaged
 		}
-		if n == len(buf) {
-			buf = append(buf, make([]byte, len(buf))...)
+		if n < len(buf) { // of a regular file that nobody writes to: its end
+			return buf[:n], nil
 		}
+		buf = append(buf, make([]byte, len(buf))...)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -110,6 +111,8 @@ func BenchmarkView(b *testing.B) {
 		ls = append(ls, ViewLayer{Layer: addLayer(b, s, "", sp)})
 	}
 	b.Run("cold", func(b *testing.B) {
+		var cpu time.Duration
+		defer func() { b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op") }()
 		for b.Loop() {
 			b.StopTimer()
 			if err := os.RemoveAll(s.path(viewsDir)); err != nil {
@@ -119,12 +122,16 @@ func BenchmarkView(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.StartTimer()
+			start := cpuTime(b)
 			if _, err := s.View(b.Context(), ls); err != nil {
 				b.Fatal(err)
 			}
+			cpu += cpuTime(b) - start
 		}
 	})
 	b.Run("warm", func(b *testing.B) {
+		start := cpuTime(b)
+		defer func() { reportCPU(b, start) }()
 		for b.Loop() {
 			if _, err := s.View(b.Context(), ls); err != nil {
 				b.Fatal(err)
@@ -142,6 +149,8 @@ func BenchmarkWriter15k(b *testing.B) {
 			sp[fmt.Sprintf("usr/share/d%d/file%d", i%400, i)] = strings.Repeat("x", i%8192)
 		}
 		b.StartTimer()
+		start := cpuTime(b)
 		addLayer(b, s, testKey("k"), sp)
+		b.ReportMetric(float64((cpuTime(b) - start).Milliseconds()), "cpu-ms/op") // of the last one
 	}
 }

@@ -151,33 +151,47 @@ func (w *Writer) writeFile(e *tarball.Entry, content io.Reader) error {
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: name, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), name)
-	w.sum.Reset()
-	var size int64
-	for {
-		n, rerr := content.Read(w.buf)
-		if n > 0 {
-			w.sum.Write(w.buf[:n])
-			size += int64(n)
-			if _, err := f.Write(w.buf[:n]); err != nil {
-				return errors.Join(err, f.Close())
-			}
-		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			return errors.Join(rerr, f.Close())
-		}
+	size, err := w.fill(fd, content)
+	if err == nil {
+		err = w.stated(e, size)
 	}
-	err = w.stated(e, size)
 	if err == nil {
 		err = unix.Fchmod(fd, diskMode(*e))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, unix.Close(fd)); err != nil {
 		return err
 	}
 	return setEpoch(name)
+}
+
+// fill copies content to an open file, with its digest in w.sum.
+func (w *Writer) fill(fd int, content io.Reader) (size int64, err error) {
+	w.sum.Reset()
+	for {
+		n, rerr := content.Read(w.buf)
+		w.sum.Write(w.buf[:n])
+		size += int64(n)
+		if err := writeAll(fd, w.buf[:n]); err != nil {
+			return size, fmt.Errorf("write: %w", err)
+		}
+		if rerr == io.EOF {
+			return size, nil
+		}
+		if rerr != nil {
+			return size, rerr
+		}
+	}
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+		b = b[max(n, 0):]
+	}
+	return nil
 }
 
 // stated compares what e says of its content with what was read, whose digest
