@@ -103,6 +103,11 @@ func compose(rt Runtime) (Composition, error) {
 			return Composition{}, fmt.Errorf("package %s is given twice", p.Name)
 		}
 	}
+	for _, pattern := range rt.Ignore {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return Composition{}, fmt.Errorf("ignore %q: %w", pattern, err)
+		}
+	}
 	rel, err := readRelease(rt.Release, rt.Name)
 	if err != nil {
 		return Composition{}, err
@@ -143,16 +148,19 @@ func (c *Composition) start(rt Runtime, rel release) (epmd bool, err error) {
 	rel.vm(root, vars)
 	c.Entrypoint = rel.argv(root, vars)
 	c.Eval = rel.eval(root, vars)
-	vars["ERL_INETRC"] = "/" + inetrcPath
-	delete(vars, "ELIXIR_ERL_OPTIONS")
-	c.environment(vars)
+	if vars["ERL_INETRC"] == "" {
+		vars["ERL_INETRC"] = "/" + inetrcPath
+	}
+	delete(vars, "ELIXIR_ERL_OPTIONS") // they are among the arguments
+	c.Env = environment(vars)
 	return vars["RELEASE_DISTRIBUTION"] != "none", nil
 }
 
 // startByShell runs the release's own script. The image has no cookie, so one
 // is drawn at each start unless RELEASE_COOKIE is set.
 func (c *Composition) startByShell(rt Runtime, rel release, root string) {
-	vars := map[string]string{"RELEASE_TMP": "/tmp", "RELEASE_DISTRIBUTION": "none"}
+	vars := userSettings()
+	vars["RELEASE_TMP"], vars["RELEASE_DISTRIBUTION"] = "/tmp", "none"
 	if rt.Distribution != "" {
 		vars["RELEASE_DISTRIBUTION"] = rt.Distribution
 	}
@@ -165,14 +173,12 @@ func (c *Composition) startByShell(rt Runtime, rel release, root string) {
 		script}
 	c.Cmd = []string{"start"}
 	c.Eval = append(append([]string(nil), c.Entrypoint...), "eval")
-	c.environment(vars)
+	c.Env = environment(vars)
 }
 
-func (c *Composition) environment(vars map[string]string) {
-	vars["HOME"] = appHome
-	vars["LANG"] = "C.UTF-8"
-	vars["PATH"] = "/usr/local/bin:/usr/bin:/bin"
-	c.Env = environment(vars)
+// userSettings is the environment which any program of the image starts with.
+func userSettings() map[string]string {
+	return map[string]string{"HOME": appHome, "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 }
 
 // notes name the applications that start programs through /bin/sh.

@@ -187,7 +187,7 @@ func TestComposeDoesNotDependOnOrder(t *testing.T) {
 
 func TestComposeStartsWithoutAShell(t *testing.T) {
 	c := composed(t, shop(t, text("releases/0.1.0/env.sh",
-		"# set\nexport RELEASE_MODE=interactive\nGREETING='hi there'; export GREETING\nexport LOG=\"$RELEASE_ROOT/log\"\nELIXIR_ERL_OPTIONS='-kernel x 1'\n")))
+		"# set\nexport RELEASE_MODE=interactive\nGREETING='hi there'; export GREETING\nexport PATH=\"$PATH:/opt\" POOL=${POOL:-10}\nexport LOG=\"$RELEASE_ROOT/log\"\nELIXIR_ERL_OPTIONS='-kernel x 1'\n")))
 	want := []string{
 		"/app/erts-15.2/bin/erlexec", "-noshell", "-kernel", "x", "1", "-s", "elixir", "start_cli", "-mode", "interactive",
 		"-config", "/app/releases/0.1.0/sys", "-boot", "/app/releases/0.1.0/start", "-boot_var", "RELEASE_LIB", "/app/lib",
@@ -197,7 +197,7 @@ func TestComposeStartsWithoutAShell(t *testing.T) {
 		t.Errorf("entrypoint (-want +got):\n%s", d)
 	}
 	for _, want := range []string{
-		"BINDIR=/app/erts-15.2/bin", "EMU=beam", "ERL_INETRC=/etc/erl_inetrc", "GREETING=hi there", "LANG=C.UTF-8", "LOG=/app/log",
+		"BINDIR=/app/erts-15.2/bin", "EMU=beam", "ERL_INETRC=/etc/erl_inetrc", "GREETING=hi there", "PATH=/usr/local/bin:/usr/bin:/bin:/opt", "POOL=10", "LANG=C.UTF-8", "LOG=/app/log",
 		"RELEASE_DISTRIBUTION=none", "RELEASE_MODE=interactive", "RELEASE_NODE=shop", "RELEASE_TMP=/tmp", "RELEASE_VSN=0.1.0", "ROOTDIR=/app",
 	} {
 		if !slices.Contains(c.Env, want) {
@@ -313,6 +313,10 @@ func TestComposeRefusesWhatWouldNotLoad(t *testing.T) {
 	if _, err := Compose(rt); err != nil {
 		t.Errorf("ignored: %v", err)
 	}
+	rt.Ignore = []string{"["}
+	if _, err := Compose(rt); err == nil || !strings.Contains(err.Error(), "ignore") {
+		t.Errorf("bad pattern: %v", err)
+	}
 	damaged := elftest.Build(elf.File{Needed: []string{"libc.so.6"}})
 	if _, err := Compose(shop(t, program(nif, string(damaged[:len(damaged)-40])))); err == nil || !strings.Contains(err.Error(), nif) {
 		t.Errorf("damaged: %v", err)
@@ -372,4 +376,38 @@ func TestModesAndOwnersAreNormal(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestComposeForArm64(t *testing.T) {
+	arm := func(p string, f elf.File) FileOf {
+		f.Machine = elf.ARM64
+		return program(p, string(elftest.Build(f)))
+	}
+	const lib = "usr/lib/aarch64-linux-gnu/"
+	beam := elf.File{Interp: "/lib/ld-linux-aarch64.so.1", Needed: []string{"libc.so.6", "ld-linux-aarch64.so.1"}}
+	rt := shop(t, arm("erts-15.2/bin/beam.smp", beam), arm("erts-15.2/bin/erlexec", elf.File{Needed: []string{"libc.so.6"}}))
+	rt.Platform = env.LinuxARM64
+	rt.Packages = []Package{debian(t, "libc6", "2.41", arm(lib+"libc.so.6", elf.File{}), arm(lib+"ld-linux-aarch64.so.1", elf.File{}),
+		link("usr/lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu/ld-linux-aarch64.so.1"))}
+	base := listing(composed(t, rt))["base"]
+	for p, want := range map[string]bool{"lib64": false, "lib": true, lib + "ld-linux-aarch64.so.1": true, "usr/lib/ld-linux-aarch64.so.1": true} {
+		if slices.Contains(base, p) != want {
+			t.Errorf("%s is there: %v, want %v", p, !want, want)
+		}
+	}
+}
+
+func FuzzEnvScript(f *testing.F) {
+	f.Add("export A=1 B=\"$RELEASE_NAME-x\"\nC='d'; export C\n")
+	f.Add("export A=$(hostname)\nif true; then B=1; fi\n. x; A+=2; B=(1 2); export A=${A:=b} C=$((1+1))")
+	f.Fuzz(func(t *testing.T, script string) {
+		tree := mustFiles(t, text("releases/1/env.sh", script))
+		vars := map[string]string{"RELEASE_NAME": "shop"}
+		if err := (release{name: "shop", vsn: "1"}).envScript(tree, vars); err != nil {
+			var shellError *ShellError
+			if !errors.As(err, &shellError) {
+				t.Errorf("error of another type: %v", err)
+			}
+		}
+	})
 }

@@ -174,7 +174,15 @@ func WriteLayout(ctx context.Context, dir string, tagged []Tagged, blobs Blobs) 
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	return exchange(tmp, dir)
+	if err := exchange(tmp, dir); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
 }
 
 // replaceable accepts a path where nothing is, an empty directory, or an image

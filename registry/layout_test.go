@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -407,6 +408,43 @@ func FuzzStrict(f *testing.F) {
 		var again manifestJSON
 		if err := strict(raw, &again, append(documentKeys, "config")...); err != nil {
 			t.Fatalf("%s: %v", raw, err)
+		}
+	})
+}
+
+// docs is a source whose layers are what the documents want.
+type docs struct {
+	files  map[string][]byte
+	layers map[digest.Digest]contents
+}
+
+func (d docs) file(p string) ([]byte, error) { return (&archive{docs: d.files}).file(p) }
+func (d docs) layer(_ context.Context, sum digest.Digest, _ string) (contents, error) {
+	return d.layers[sum], nil
+}
+
+func FuzzDocuments(f *testing.F) {
+	image, _ := smallImage(f, smallSpec())
+	f.Add(image.Manifest, image.Config)
+	f.Fuzz(func(t *testing.T, manifest, config []byte) {
+		src := docs{map[string][]byte{}, map[digest.Digest]contents{}}
+		for _, b := range image.Layers {
+			src.layers[b.Digest] = contents{digest: b.Digest, size: b.Size, compression: "gzip", diffID: b.DiffID}
+		}
+		// A changed configuration is still the one that the manifest names.
+		manifest = bytes.ReplaceAll(manifest, []byte(image.ConfigDigest()), []byte(digest.FromBytes(config)))
+		src.files[blobPath(digest.FromBytes(config))] = config
+		src.files[blobPath(digest.FromBytes(manifest))] = manifest
+		index, err := canonical(indexJSON{SchemaVersion: 2, Manifests: []descriptorJSON{
+			{MediaType: ociManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.files["index.json"], src.files["oci-layout"] = index, []byte(layoutVersion)
+		report, err := readImages(t.Context(), src)
+		if err == nil && len(report.Images) != 1 {
+			t.Errorf("%d images", len(report.Images))
 		}
 	})
 }

@@ -30,7 +30,6 @@ type release struct {
 	name string
 	vsn  string
 	erts string // version
-	vars map[string]string
 }
 
 // maxScript bounds the small text files of a release.
@@ -38,7 +37,7 @@ const maxScript = 1 << 20
 
 // readRelease finds name, versions and settings of a release tree.
 func readRelease(t Tree, name string) (release, error) {
-	r := release{name: name, vars: make(map[string]string)}
+	r := release{name: name}
 	data, err := readFile(t, "releases/start_erl.data", maxScript)
 	if err != nil {
 		return release{}, fmt.Errorf("read release: %w", err)
@@ -93,13 +92,9 @@ func plainName(s string) bool {
 // settings computes the environment that the start script would export, and
 // fails with *ShellError where only a shell can.
 func (r release) settings(t Tree, root string, distribution, node string) (map[string]string, error) {
-	vars := map[string]string{
-		"RELEASE_ROOT":    root,
-		"RELEASE_NAME":    r.name,
-		"RELEASE_VSN":     r.vsn,
-		"RELEASE_COMMAND": "start",
-		"RELEASE_PROG":    r.name,
-	}
+	vars := userSettings()
+	vars["RELEASE_ROOT"], vars["RELEASE_NAME"], vars["RELEASE_VSN"] = root, r.name, r.vsn
+	vars["RELEASE_COMMAND"], vars["RELEASE_PROG"] = "start", r.name
 	if distribution != "" {
 		vars["RELEASE_DISTRIBUTION"] = distribution
 	}

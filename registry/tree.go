@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"strings"
@@ -224,7 +225,7 @@ func Merge(trees ...Tree) (Tree, error) {
 
 func same(a, b tarball.Entry) bool {
 	return a.Kind == b.Kind && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID &&
-		a.Size == b.Size && a.Digest == b.Digest && a.Link == b.Link && len(a.Xattrs) == len(b.Xattrs)
+		a.Size == b.Size && a.Digest == b.Digest && a.Link == b.Link && maps.Equal(a.Xattrs, b.Xattrs)
 }
 
 // readFile returns the content of a small file of t.
