@@ -4,21 +4,27 @@ import "slices"
 
 // Names of package sets in a lock.
 const (
-	SetEssential = "essential" // the distribution's essential packages
-	SetToolchain = "toolchain" // compiles an application
-	SetHex       = "hex"       // Mix knows Hex packages
-	SetRebar3    = "rebar3"    // compiles rebar3 dependencies
-	SetNative    = "native"    // compilers, for dependencies with native code
-	SetImage     = "image"     // what an image has that no ELF file names
+	SetEssential = "essential"   // the distribution's essential packages
+	SetToolchain = "toolchain"   // compiles an application
+	SetHex       = "hex"         // Mix knows Hex packages
+	SetRebar3    = "rebar3"      // compiles rebar3 dependencies
+	SetNative    = "native"      // compilers, for dependencies with native code
+	SetImage     = "image"       // what every image has that no ELF file names
+	SetExtra     = "image.extra" // what image.packages names, with dependencies
 )
+
+// BareSets are those whose packages are only unpacked, and so need nothing of
+// what they depend on: an image gets libraries by its ELF files; rebar3 is one
+// file, which depends on the graphical half of OTP for commands that no build
+// calls.
+func BareSets() []string { return []string{SetHex, SetImage, SetRebar3} }
 
 // NIFBuildSet and NIFRuntimeSet name the sets of a [nif.DEP] table.
 func NIFBuildSet(dep string) string   { return "nif." + dep + ".build" }
 func NIFRuntimeSet(dep string) string { return "nif." + dep + ".runtime" }
 
 // Requirements are the root packages that a configuration asks its
-// distribution for, by set. Every set but SetImage also gets the
-// distribution's essential packages by way of SetToolchain.
+// distribution for, by set, besides its essential packages.
 func (c Config) Requirements() map[string][]string {
 	sets := map[string][]string{
 		SetToolchain: sorted([]string{"elixir", "erlang-base", "erlang-nox"}, c.Base.Packages),
@@ -39,7 +45,8 @@ func (c Config) Requirements() map[string][]string {
 	if c.Image.Shell {
 		sets[SetImage] = append(sets[SetImage], ShellPackages...)
 	}
-	sets[SetImage] = sorted(sets[SetImage], c.Image.Packages)
+	sets[SetImage] = sorted(sets[SetImage])
+	sets[SetExtra] = sorted(c.Image.Packages)
 	for _, n := range c.NIFs {
 		sets[SetNative] = []string{"erlang-dev", "g++", "gcc", "libc6-dev", "make"}
 		sets[NIFBuildSet(n.Dep)] = sorted(n.Build)

@@ -135,8 +135,9 @@ func openLocker(t *terminal) (*locker, error) {
 func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, error) {
 	req := debian.Request{
 		Manifest: l.manifest.LockDigest(), Suite: l.config.Base.Suite, Platforms: l.manifest.Platforms(),
-		Sets: map[env.Platform]map[string][]string{}, Essential: true,
-		Tools: tools(l.config.Toolchain), Previous: l.old, Update: o.update,
+		Sets: map[env.Platform]map[string][]string{}, Bare: bareSets(l.manifest), Essential: true,
+		Components: l.config.Base.Components,
+		Tools:      tools(l.config.Toolchain), Previous: l.old, Update: o.update,
 		Have:         func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil },
 		AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
 	}
@@ -180,6 +181,17 @@ func requirements(m *env.Manifest, p env.Platform) (map[string][]string, error) 
 		}
 	}
 	return sets, nil
+}
+
+// bareSets are the sets that need no dependencies, under each target's name too.
+func bareSets(m *env.Manifest) []string {
+	bare := env.BareSets()
+	for _, target := range m.Targets() {
+		for _, name := range env.BareSets() {
+			bare = append(bare, targetSet(target, name))
+		}
+	}
+	return bare
 }
 
 func targetSet(target, name string) string { return "target." + target + "." + name }

@@ -124,7 +124,7 @@ func (s *session) tree(ctx context.Context, l layers.Layer) (registry.Tree, erro
 // depends on: the base packages' dependencies are tools to configure them.
 func (w *workspace) wholePackages() ([]string, error) {
 	names := slices.Clone(w.set(env.SetImage))
-	roots := slices.Clone(w.config.Image.Packages)
+	roots := slices.Clone(w.set(env.SetExtra))
 	for _, nif := range w.config.NIFs {
 		roots = append(roots, w.set(env.NIFRuntimeSet(nif.Dep))...)
 	}
