@@ -35,10 +35,16 @@ func (p LinkProblem) String() string {
 	return s
 }
 
+// shownProblems is how many a message names; one cause often has many effects.
+const shownProblems = 8
+
 func (e *LinkError) Error() string {
 	var all []string
-	for _, p := range e.Problems {
+	for _, p := range e.Problems[:min(len(e.Problems), shownProblems)] {
 		all = append(all, p.String())
+	}
+	if more := len(e.Problems) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
 	}
 	return "link: " + strings.Join(all, "; ")
 }

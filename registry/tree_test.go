@@ -18,7 +18,7 @@ func linked(p, target string) FileOf {
 	return FileOf{Entry: tarball.Entry{Path: p, Kind: tarball.Hardlink, Mode: 0o644, Link: target}}
 }
 
-func content(t *testing.T, tree Tree, p string) string {
+func contentOf(t *testing.T, tree Tree, p string) string {
 	t.Helper()
 	data, err := readFile(tree, p, 1<<20)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestHardLinksOutliveTheirFile(t *testing.T) {
 	if err := tarball.Check(got.Entries()); err != nil {
 		t.Error(err)
 	}
-	if s := content(t, got, "b/one"); s != "same" {
+	if s := contentOf(t, got, "b/one"); s != "same" {
 		t.Errorf("b/one holds %q", s)
 	}
 	moved, err := Edit(tree, func(e tarball.Entry) (tarball.Entry, bool) { // reverses the order of names
@@ -49,7 +49,7 @@ func TestHardLinksOutliveTheirFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := content(t, moved, "x"); s != "same" {
+	if s := contentOf(t, moved, "x"); s != "same" {
 		t.Errorf("x holds %q", s)
 	}
 	if _, err := tarballDigest(moved); err != nil {
@@ -74,7 +74,7 @@ func TestRelocateAndMerge(t *testing.T) {
 	if d := cmp.Diff([]string{"app/bin/x", "app/bin/y", "etc/z"}, paths(both)); d != "" {
 		t.Errorf("paths (-want +got):\n%s", d)
 	}
-	if content(t, both, "app/bin/x") != "1" || content(t, both, "etc/z") != "2" {
+	if contentOf(t, both, "app/bin/x") != "1" || contentOf(t, both, "etc/z") != "2" {
 		t.Error("contents are mixed up")
 	}
 	if _, err := Merge(both, mustFiles(t, text("etc/z", "3"))); err == nil || !strings.Contains(err.Error(), "etc/z") {
@@ -94,7 +94,7 @@ func TestTreesOpenOnlyTheirFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree := Dir(dir, nil)
-	if s := content(t, tree, "inside"); s != "x" {
+	if s := contentOf(t, tree, "inside"); s != "x" {
 		t.Errorf("inside holds %q", s)
 	}
 	for _, p := range []string{"outside", "../" + filepath.Base(dir) + "/inside"} {
