@@ -41,8 +41,8 @@ type Request struct {
 	Sets map[env.Platform]map[string][]string
 	// Bare names sets whose packages are pinned without what they depend on,
 	// as they are only unpacked: an image takes a package's files, and the
-	// libraries of those by itself. A package that a set not named here
-	// requests by name keeps its dependencies.
+	// libraries of those by itself. A package that another set needs as well,
+	// be it by way of others, keeps its dependencies.
 	Bare []string
 	// Essential adds a set "essential" of the suite's essential packages.
 	Essential bool

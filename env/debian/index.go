@@ -24,6 +24,7 @@ type stanza struct {
 	// search comes by.
 	preDepends, depends, provides, conflicts, breaks string
 	suite, archive                                   string
+	partial                                          bool // its dependencies are not known
 }
 
 // id names a package with its version in messages.

@@ -140,7 +140,8 @@ func (s *pinSet) leaving(u *universe, p env.Platform) []*stanza {
 // revive puts a pin that the indices no longer list back among the candidates.
 // Its relations are lost; the lock tells what met them. Packages of one source
 // belong together exactly, others may be newer, and what it provides is what
-// the listed version provides.
+// the listed version provides. A pin without dependencies may have been in a
+// bare set: it is marked to be chosen for such only.
 func (u *universe) revive(pin *env.Package, byName map[string]*env.Package) *stanza {
 	s := &stanza{
 		name: pin.Name, version: pin.Version, arch: pin.Architecture, source: pin.Source, sourceVersion: pin.Version,
@@ -157,8 +158,10 @@ func (u *universe) revive(pin *env.Package, byName map[string]*env.Package) *sta
 		}
 	}
 	s.depends = strings.Join(depends, ", ")
+	s.partial = len(pin.Depends) == 0
 	if listed := u.byName[pin.Name]; len(listed) > 0 {
 		s.priority, s.essential = listed[0].priority, listed[0].essential
+		s.partial = s.partial && listed[0].preDepends+listed[0].depends != ""
 		groups, _ := ParseRelations(listed[0].provides)
 		for _, g := range groups {
 			version := g[0].Version

@@ -207,3 +207,40 @@ func TestCheck(t *testing.T) {
 		t.Error("a lock without one of its packages passes")
 	}
 }
+
+func TestBareSets(t *testing.T) {
+	m, _ := aged(t, true)
+	sets := map[string][]string{"toolchain": {"openssl"}, "image": {"libssl3t64", "erlang-crypto", "awk"}}
+	req := again(env.Lock{})
+	req.Previous, req.Essential, req.Bare = nil, false, []string{"image"}
+	req.Sets = map[env.Platform]map[string][]string{env.LinuxAMD64: sets}
+	res := resolve(t, m.local(), req)
+	want := map[string]string{"openssl": "3.5.8-1~deb13u1", "libssl3t64": "3.5.8-1~deb13u1", "libc6": "2.41-12",
+		"erlang-crypto": "1:27.3.4.2+dfsg-1", "mawk": "1.3"}
+	if diff := cmp.Diff(want, versions(res.Lock, env.LinuxAMD64)); diff != "" {
+		t.Error(diff)
+	}
+	for _, p := range res.Lock.Packages {
+		// The toolchain needs libssl3t64 by way of openssl, with all it needs.
+		if depends := map[string]int{"openssl": 1, "libssl3t64": 1}[p.Name]; len(p.Depends) != depends {
+			t.Errorf("%s depends on %v", p.Name, p.Depends)
+		}
+	}
+	// A bare pin that is listed no more stays bare, and only that.
+	m.publish("debian", "trixie", day.Add(48*time.Hour), base()[:len(base())-4], erlang("1:27.3.4.3+dfsg-1"))
+	req.Previous, req.Now = &res.Lock, day.Add(49*time.Hour)
+	again := resolve(t, m.local(), req)
+	if len(again.Moved) != 0 {
+		t.Errorf("moved %v", again.Moved)
+	}
+	req.Bare = nil
+	full := versions(resolve(t, m.local(), req).Lock, env.LinuxAMD64)
+	if full["erlang-base"] != "1:27.3.4.3+dfsg-1" || full["erlang-crypto"] != full["erlang-base"] {
+		t.Errorf("%v", full)
+	}
+	req.Bare, sets["image"] = []string{"image"}, []string{"libc6 (>= 99)"}
+	var unsat *debian.UnsatisfiableError
+	if _, err := m.local().Resolve(t.Context(), req); !errors.As(err, &unsat) || unsat.Platform != env.LinuxAMD64 {
+		t.Errorf("%v", err)
+	}
+}

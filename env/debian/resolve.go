@@ -67,7 +67,6 @@ func (a *Archive) resolve(ctx context.Context, req Request, lost map[digest.Dige
 		if req.Essential {
 			wants = append(wants, u.essentials()...)
 		}
-		u.strip(wants, req.Bare)
 		sel, err := l.choose(u, p, wants, pins, lost)
 		if err != nil {
 			return Result{}, err
@@ -157,16 +156,24 @@ func (l *loader) choose(u *universe, p env.Platform, needs []need, pins *pinSet,
 			}
 		}
 	}
+	var full, bare []need
+	for _, n := range needs {
+		if slices.Contains(l.req.Bare, n.set) {
+			bare = append(bare, n)
+		} else {
+			full = append(full, n)
+		}
+	}
 	leaving := pins.leaving(u, p)
 	for _, s := range leaving {
 		u.banned[s] = "which is to be updated"
 	}
-	sel, err := u.solve(needs)
+	sel, err := u.solve(full, bare)
 	if err != nil && len(leaving) > 0 {
 		for _, s := range leaving {
 			delete(u.banned, s)
 		}
-		sel, err = u.solve(needs)
+		sel, err = u.solve(full, bare)
 	}
 	var unsat *UnsatisfiableError
 	if errors.As(err, &unsat) {
@@ -175,37 +182,26 @@ func (l *loader) choose(u *universe, p env.Platform, needs []need, pins *pinSet,
 	return sel, err
 }
 
-// solve finds a selection and verifies it.
-func (u *universe) solve(needs []need) (*selection, error) {
-	list, err := solve(u, needs)
+// solve finds a selection and verifies it. What only the bare needs ask for
+// comes in last, without dependencies.
+func (u *universe) solve(full, bare []need) (*selection, error) {
+	list, err := solve(u, full)
 	if err != nil {
 		return nil, err
 	}
-	sel := &selection{u: u, chosen: make(map[string]*stanza, len(list))}
+	sel := &selection{u: u, chosen: make(map[string]*stanza, len(list)), bare: make(map[string]bool)}
 	for _, s := range list {
 		sel.chosen[s.name] = s
 	}
-	return sel, sel.verify()
-}
-
-// strip takes the dependencies from packages that only bare sets request.
-func (u *universe) strip(wants []need, bare []string) {
-	alone := make(map[string]bool)
-	for _, w := range wants {
-		for _, r := range w.group {
-			if known, ok := alone[r.Name]; !ok || known {
-				alone[r.Name] = slices.Contains(bare, w.set)
-			}
+	if err := sel.verify(); err != nil {
+		return nil, err
+	}
+	for _, n := range bare {
+		if err := sel.addBare(n); err != nil {
+			return nil, err
 		}
 	}
-	for name, is := range alone {
-		if !is {
-			continue
-		}
-		for _, s := range u.byName[name] {
-			s.preDepends, s.depends = "", ""
-		}
-	}
+	return sel, nil
 }
 
 // essentials are the needs for the suite's essential packages.

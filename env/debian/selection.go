@@ -8,6 +8,26 @@ import (
 type selection struct {
 	u      *universe
 	chosen map[string]*stanza
+	bare   map[string]bool // names that are in without their dependencies
+}
+
+// addBare brings in the best choice for a need alone, unless something that
+// meets it is in.
+func (s *selection) addBare(n need) error {
+	on := n.group.on(s.u.arch)
+	if len(on) == 0 || s.meets(on) != nil {
+		return nil
+	}
+	problem := Problem{Requirement: on.String(), Chain: []string{n.set}, Why: s.u.absence(on)}
+	for _, p := range s.u.named(on, s.u.choices(on)) {
+		if other := s.chosen[p.name]; other != nil {
+			problem.Why = other.id() + " is needed by other sets"
+			continue
+		}
+		s.chosen[p.name], s.bare[p.name] = p, true
+		return nil
+	}
+	return &UnsatisfiableError{Problems: []Problem{problem}}
 }
 
 // meets returns the package of the selection that meets a group, the best one
@@ -24,6 +44,9 @@ func (s *selection) meets(g Group) *stanza {
 
 // edges returns the packages that meet a package's Pre-Depends and Depends.
 func (s *selection) edges(p *stanza) []*stanza {
+	if s.bare[p.name] {
+		return nil
+	}
 	var out []*stanza
 	for _, field := range []string{p.preDepends, p.depends} {
 		// The search has parsed every field that comes by here.

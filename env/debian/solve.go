@@ -154,6 +154,9 @@ func (s *search) require(owner int, set string, g Group) int {
 		choices = s.u.named(on, choices)
 	}
 	for _, p := range choices {
+		if p.partial {
+			continue
+		}
 		v := s.variable(p)
 		if v == owner {
 			return -1

@@ -129,7 +129,7 @@ func TestSolve(t *testing.T) {
 				if seed > 0 {
 					r.Shuffle(len(packages), func(i, j int) { packages[i], packages[j] = packages[j], packages[i] })
 				}
-				sel, err := universeOf(t, packages...).solve(needsOf(t, roots...))
+				sel, err := universeOf(t, packages...).solve(needsOf(t, roots...), nil)
 				if tt.err != nil {
 					for _, part := range tt.err {
 						if err == nil || !strings.Contains(err.Error(), part) {
@@ -184,7 +184,7 @@ func TestSolveAgainstSearch(t *testing.T) {
 		}
 		u := universeOf(t, lines...)
 		needs := needsOf(t, "a (= 2)", "b | c", "d (= 1)", "e (= 2)")
-		sel, err := u.solve(needs)
+		sel, err := u.solve(needs, nil)
 		possible := trySubsets(u, needs)
 		if (err == nil) != possible {
 			t.Fatalf("seed %d: %v, but possible is %v:\n%s", seed, err, possible, strings.Join(lines, "\n"))
