@@ -7,12 +7,12 @@ defmodule Shop.Application do
     :ok = Shop.Catalog.start_cache()
 
     children = [
-      :poolboy.child_spec(Shop.Orders, [
+      :poolboy.child_spec(Shop.Orders,
         name: {:local, Shop.Orders},
         worker_module: Shop.Orders,
         size: 4,
         max_overflow: 4
-      ]),
+      ),
       Shop.Web
     ]
 
