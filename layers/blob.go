@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/plugins/content/local"
@@ -155,7 +156,9 @@ func (p *partial) run(ctx context.Context, fill func(io.Writer) error) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, p.w.Close()) }()
-	if err := fill(p); err != nil {
+	if p.limit > 0 && p.n == p.limit {
+		p.Offset() // nothing is left to ask for
+	} else if err := fill(p); err != nil {
 		return err
 	}
 	if !p.started { // an empty blob, or one that an earlier attempt left complete
@@ -189,6 +192,9 @@ func (p *partial) open() error {
 		return errors.Join(err, w.Close())
 	}
 	p.w, p.n = w, st.Offset
+	if p.limit >= 0 && p.n > p.limit {
+		return p.Restart()
+	}
 	return nil
 }
 
@@ -234,7 +240,18 @@ func (p *partial) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ingests lists the directories of partial blobs.
+// ingests lists the directories of partial blobs, and those in which containerd
+// was trying out the file system when its process was killed.
 func (s *Store) ingests() ([]string, error) {
-	return filepath.Glob(s.path(blobsDir, "ingest", "*"))
+	found, err := glob(s.path(blobsDir, "ingest", "*"))
+	if err != nil {
+		return nil, err
+	}
+	beside, err := glob(s.path(blobsDir, "*"))
+	for _, dir := range beside {
+		if strings.HasPrefix(filepath.Base(dir), ".fsverity-check-") {
+			found = append(found, dir)
+		}
+	}
+	return found, err
 }

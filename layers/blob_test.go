@@ -119,6 +119,24 @@ func TestBlobResume(t *testing.T) {
 	check("after bad bytes", 4, 0)
 	drop()
 
+	// All bytes are there: nothing is left to ask for, unless they are bad.
+	if err := s.PutBlob(t.Context(), d, 10, interrupted(text)); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if err := s.PutBlob(t.Context(), d, 10, resuming); err != nil {
+		t.Fatal(err)
+	}
+	check("complete")
+	drop()
+	if err := s.PutBlob(t.Context(), d, -1, interrupted(text+"more")); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if err := s.PutBlob(t.Context(), d, 10, resuming); err != nil {
+		t.Fatal(err)
+	}
+	check("more than all", 0)
+	drop()
+
 	// A filler that knows nothing of offsets begins anew.
 	if err := s.PutBlob(t.Context(), d, 10, interrupted("0123")); !errors.Is(err, broken) {
 		t.Fatal(err)

@@ -44,8 +44,10 @@ func (s *Store) gc(ctx context.Context, p Policy) (Report, error) {
 	var r Report
 	var oldest unix.Timespec
 	err := s.alone(true, func() (err error) {
-		oldest, err = s.liveLeases()
-		return err
+		if oldest, err = s.liveLeases(); err != nil {
+			return err
+		}
+		return s.sweepLocks()
 	})
 	if err != nil {
 		return r, err

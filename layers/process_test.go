@@ -164,7 +164,7 @@ func verifyClean(t testing.TB, dir string) VerifyReport {
 	for _, p := range r.Problems {
 		t.Errorf("%s %s: %s", p.Kind, p.Name, p.What)
 	}
-	for _, sub := range []string{tmpDir, trashDir, leasesDir} {
+	for _, sub := range []string{tmpDir, trashDir, leasesDir, locksDir} {
 		left, err := os.ReadDir(s.path(sub))
 		must(t, err)
 		for _, f := range left {

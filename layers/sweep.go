@@ -14,8 +14,10 @@ import (
 // wait is set it leaves that to others while the store is busy.
 func (s *Store) sweep(wait bool) error {
 	err := s.alone(wait, func() error {
-		_, err := s.liveLeases()
-		return err
+		if _, err := s.liveLeases(); err != nil {
+			return err
+		}
+		return s.sweepLocks()
 	})
 	if err == nil {
 		err = s.emptyTrash()
@@ -70,6 +72,43 @@ func (s *Store) liveLeases() (oldest unix.Timespec, err error) {
 		}
 	}
 	return oldest, nil
+}
+
+// sweepLocks removes lock files whose holder died. Whoever opened one in the
+// meantime sees that it is not the file of that name any more.
+func (s *Store) sweepLocks() error {
+	files, err := os.ReadDir(s.path(locksDir))
+	if err != nil {
+		return err
+	}
+	for _, d := range files {
+		f, err := os.Open(s.path(locksDir, d.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			err = dropLock(f)
+			if err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropLock removes the name of a locked file, if it still has it.
+func dropLock(f *os.File) error {
+	same, err := sameFile(f, f.Name())
+	if err != nil || !same {
+		return err
+	}
+	return removeIfThere(f.Name())
 }
 
 // examine reports whether somebody holds the lease in f, which it closes.

@@ -92,6 +92,21 @@ func TestView(t *testing.T) {
 	}
 }
 
+// An inode that can have no more names is copied, with what makes it equal.
+func TestCopyFile(t *testing.T) {
+	s := newStore(t)
+	l := addLayer(t, s, "", spec{"f": "x", "s": "-> f"})
+	entries, err := s.Entries(t.Context(), l)
+	must(t, err)
+	dir := t.TempDir()
+	for _, e := range entries {
+		must(t, copyFile(s.Path(l)+"/"+e.Path, dir+"/"+e.Path, e))
+	}
+	if d := cmp.Diff(onDisk(t, s.Path(l)), onDisk(t, dir)); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestViewNeedsLayers(t *testing.T) {
 	s, other := newStore(t), newStore(t)
 	l := addLayer(t, other, "", spec{"f": "x"})
