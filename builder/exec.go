@@ -45,7 +45,7 @@ func (b *Builder) Exec(ctx context.Context, plan layers.Plan, step string, c Com
 	if p.Argv = c.Argv; len(p.Argv) == 0 {
 		p.Argv = []string{"/bin/bash", "--norc", "-i"}
 	}
-	p.Env = append(slices.Clone(p.Env), c.Env...)
+	p.Env = override(p.Env, c.Env)
 	p.Stdin, p.Stdout, p.Stderr, p.Terminal = c.Stdin, c.Stdout, c.Stderr, c.Terminal
 	if c.OnStart != nil {
 		c.OnStart()
@@ -82,4 +82,18 @@ func needed(plan layers.Plan, r *layers.Recipe) []layers.Recipe {
 	}
 	slices.Reverse(out)
 	return out
+}
+
+// override returns env with the variables of more in place of its own.
+func override(env, more []string) []string {
+	set := make(map[string]bool, len(more))
+	for _, kv := range more {
+		name, _, _ := strings.Cut(kv, "=")
+		set[name] = true
+	}
+	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return set[name]
+	})
+	return append(out, more...)
 }

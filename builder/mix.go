@@ -45,7 +45,14 @@ func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
 	return io.NopCloser(bytes.NewReader(text)), true
 }
 
-var scripts = map[string][]byte{"retort/project.exs": projectScript, "retort/release.exs": releaseScript}
+// scripts are retort's own files in the root file system: what steps run, and
+// who the sandbox's user is, by name.
+var scripts = map[string][]byte{
+	"etc/group":          []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
+	"etc/passwd":         []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+	"retort/project.exs": projectScript,
+	"retort/release.exs": releaseScript,
+}
 
 // ProjectFile is where the project step's layer holds what Mix said.
 const ProjectFile = ".retort/project.json"

@@ -20,6 +20,8 @@ type Engine struct {
 	// ASLR leaves address space randomisation on, for tests of what depends
 	// on it.
 	ASLR bool
+
+	legacy bool // as on a kernel without lowerdir+
 }
 
 // Init must be the first call of main and of TestMain in every program that
@@ -57,7 +59,7 @@ func (e *Engine) run(ctx context.Context, p builder.Process) error {
 	if err != nil {
 		return err
 	}
-	s.ASLR = e.ASLR
+	s.ASLR, s.Legacy = e.ASLR, e.legacy
 	if err := checkPlatform(p.Platform); err != nil {
 		return err
 	}

@@ -38,7 +38,10 @@ func Probe(ctx context.Context) []Check {
 		return append(append(checks, Check{What: "sandbox", OK: true, Detail: "a program ran in it"}), real...)
 	}
 	var lacks *builder.UnavailableError
-	if !errors.As(err, &lacks) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return append(checks, Check{What: "sandbox", OK: true, Detail: "made, but not looked at from inside: this program is not static (built with cgo)"})
+	case !errors.As(err, &lacks):
 		return append(checks, Check{What: "sandbox", Detail: err.Error(), Remedy: "make " + os.TempDir() + " writable, or set TMPDIR"})
 	}
 	for _, m := range lacks.Missing {

@@ -76,6 +76,8 @@ func (t *terminal) copy(stop *os.File) error {
 	done.Go(func() { t.resize(master, over) })
 	// EIO is how a terminal says that nobody has it open any more.
 	_, err := io.Copy(t.out, master)
+	// If it is the caller's terminal that is gone, the program hears of it.
+	master.Close()
 	<-over
 	done.Wait()
 	if errors.Is(err, unix.EIO) {

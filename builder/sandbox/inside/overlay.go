@@ -33,17 +33,16 @@ func (l layers) options() []option {
 	return opts
 }
 
-// mountOverlay makes an overlay that is attached nowhere yet. stage is where
-// kernels before 6.8 must attach it for a moment.
-func mountOverlay(l layers, stage int) (int, error) {
+// mountOverlay makes an overlay that is attached nowhere yet.
+func (v *view) mountOverlay(l layers) (int, error) {
 	if len(l.lowers) > MaxLowers+1 {
 		return -1, fmt.Errorf("%d directories, an overlay takes %d", len(l.lowers), MaxLowers+1)
 	}
 	if len(l.lowers)+btoi(l.writable()) < 2 {
 		return -1, errors.New("an overlay takes at least two directories")
 	}
-	if !LowerdirPlus() {
-		return mountOverlayString(l, stage)
+	if v.legacy {
+		return mountOverlayString(l, v.stage)
 	}
 	opts := make([]option, 0, len(l.lowers)+4)
 	for _, fd := range l.lowers {
@@ -54,7 +53,8 @@ func mountOverlay(l layers, stage int) (int, error) {
 
 // mountOverlayString is mountOverlay by mount(2), whose option string the
 // kernel cuts at a page without a word: the length is checked here, and the
-// names are kept short by the working directory.
+// names are kept short by the working directory. It has to be attached for a
+// moment, which is what stage is for.
 func mountOverlayString(l layers, stage int) (fd int, err error) {
 	names := make([]string, len(l.lowers))
 	for i, fd := range l.lowers {

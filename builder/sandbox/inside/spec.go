@@ -46,6 +46,8 @@ type Spec struct {
 	Terminal bool   `json:"terminal,omitempty"`
 	Rows     uint16 `json:"rows,omitempty"`
 	Cols     uint16 `json:"cols,omitempty"`
+	// Legacy mounts overlays as kernels without lowerdir+ must.
+	Legacy bool `json:"legacy,omitempty"`
 }
 
 type Work struct {

@@ -39,6 +39,8 @@ type view struct {
 	root  int // the root of the program's file system, once attached
 	made  int // how many scratch directories exist
 	pids  int // the kernel's file for the last process number, or -1
+
+	legacy bool // no lowerdir+
 }
 
 // buildView makes the whole file system of s and moves the process into it.
@@ -52,7 +54,7 @@ func buildView(s *Spec) (pids int, err error) {
 	if err != nil {
 		return -1, lacking(err, "", "mount tmpfs")
 	}
-	v := &view{stage: stage, root: -1, pids: -1}
+	v := &view{stage: stage, root: -1, pids: -1, legacy: s.Legacy || !LowerdirPlus()}
 	steps := []func(*Spec) error{v.mountRoot, v.mountProc, v.mountDev, v.mountRest, v.enter}
 	for _, step := range steps {
 		if err := step(s); err != nil {
@@ -149,7 +151,7 @@ func (v *view) mountTree(l layers, points []point) (int, error) {
 	if len(points) > 0 && len(l.lowers) > 0 {
 		probe = l.lowers[0]
 		if len(l.lowers) > 1 {
-			fd, err := mountOverlay(plain, v.stage)
+			fd, err := v.mountOverlay(plain)
 			if err != nil {
 				return -1, lacking(err, "", "mount overlay")
 			}
@@ -180,7 +182,7 @@ func (v *view) mountTree(l layers, points []point) (int, error) {
 		fd, err := cloneMount(l.lowers[0], "", attrReadOnly)
 		return fd, lacking(err, "", "bind root read-only")
 	}
-	fd, err := mountOverlay(l, v.stage)
+	fd, err := v.mountOverlay(l)
 	return fd, lacking(err, "", "mount overlay")
 }
 
