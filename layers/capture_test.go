@@ -230,3 +230,41 @@ func TestImportTar(t *testing.T) {
 		t.Errorf("left in staging: %v", left)
 	}
 }
+
+// A real overlay: what it leaves for a removed file, a replaced directory and
+// a changed file.
+func TestCaptureOverlay(t *testing.T) {
+	needRoot(t)
+	s := newStore(t)
+	lower := addLayer(t, s, "", spec{"gone": "x", "dir/old": "x", "changed": "before", "dir2/sub/kept": "x"})
+	up, err := s.TempDir()
+	must(t, err)
+	work, err := s.TempDir()
+	must(t, err)
+	at := t.TempDir()
+	opts := "lowerdir=" + s.Path(lower) + ",upperdir=" + up + ",workdir=" + work + ",userxattr"
+	must(t, unix.Mount("overlay", at, "overlay", 0, opts))
+	err = errors.Join(
+		os.Remove(at+"/gone"),
+		os.RemoveAll(at+"/dir"), os.Mkdir(at+"/dir", 0o755), os.WriteFile(at+"/dir/new", []byte("new"), 0o644),
+		os.WriteFile(at+"/changed", []byte("after"), 0o644),
+		os.WriteFile(at+"/dir2/sub/added", []byte("added"), 0o755),
+		os.Link(at+"/dir2/sub/added", at+"/dir2/linked"),
+	)
+	must(t, unix.Unmount(at, 0), err)
+	got, err := s.Capture(t.Context(), "", up, "out", CaptureOptions{})
+	must(t, err)
+	if d := cmp.Diff([]string{"dir/", "gone"}, got.Removed); d != "" {
+		t.Error(d)
+	}
+	want := []string{
+		"drwxr-xr-x out", "-rw-r--r-- out/changed after", "drwxr-xr-x out/dir", "-rw-r--r-- out/dir/new new", "drwxr-xr-x out/dir2",
+		"-rwxr-xr-x out/dir2/linked added", "drwxr-xr-x out/dir2/sub", "-rwxr-xr-x out/dir2/sub/added added",
+	}
+	if d := cmp.Diff(want, onDisk(t, s.Path(got.Layer))); d != "" {
+		t.Error(d)
+	}
+	if r, err := s.Verify(t.Context(), VerifyOptions{}); err != nil || len(r.Problems) > 0 {
+		t.Errorf("%+v, %v", r.Problems, err)
+	}
+}

@@ -181,7 +181,7 @@ func TestManyGoroutines(t *testing.T) {
 	s, err := Open(dir)
 	must(t, err)
 	var wg sync.WaitGroup
-	for i := range 16 {
+	for i := range 8 {
 		wg.Go(func() {
 			if err := buildSome(t.Context(), s, uint64(i), 15); err != nil {
 				t.Error(err)
