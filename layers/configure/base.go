@@ -95,7 +95,7 @@ func (s *session) after(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.timeZone(); err != nil {
+	if err := s.dropEmptyCaches(); err != nil {
 		return err
 	}
 	if err := s.writeLdCache(ctx); err != nil {
@@ -110,21 +110,20 @@ func (s *session) after(ctx context.Context) error {
 	return s.emptyTmp()
 }
 
-// timeZone chooses UTC where there are time zones to choose from.
-func (s *session) timeZone() error {
-	const utc = "/usr/share/zoneinfo/Etc/UTC"
-	if !s.v.exists(utc) {
-		return nil
-	}
-	if _, err := s.v.find("/etc/localtime", false); err != nil {
-		if err := s.v.symlink(utc, "/etc/localtime", false); err != nil {
-			return err
+// dropEmptyCaches removes the files into which scripts redirect the output of
+// cache builders, which are left out: an empty cache says that nothing is
+// installed, none lets the library look.
+func (s *session) dropEmptyCaches() error {
+	lib := path.Join("/usr/lib", s.in.Platform.Triplet())
+	for _, dir := range []string{"gdk-pixbuf-2.0/2.10.0/loaders.cache", "gtk-3.0/3.0.0/immodules.cache", "gtk-2.0/2.10.0/immodules.cache"} {
+		file := path.Join(lib, dir)
+		if n, err := s.v.find(file, false); err == nil && n.kind == tarball.File && n.size() == 0 {
+			if err := s.v.remove(file, false); err != nil {
+				return err
+			}
 		}
 	}
-	if s.v.exists("/etc/timezone") {
-		return nil
-	}
-	return s.v.install("/etc/timezone", []byte("Etc/UTC\n"), 0o644)
+	return nil
 }
 
 // writeDatabase saves diversions and overrides where dpkg looks for them.

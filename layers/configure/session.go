@@ -101,7 +101,10 @@ func (s *session) runScript(ctx context.Context, p Package, script string, param
 		return nil // packages without scripts are the rule
 	}
 	if !isShell(string(text)) {
-		s.rep.Skipped = append(s.rep.Skipped, Script{p.Name, script, "not a shell script: " + firstLine(string(text))})
+		if script == "config" { // it could only ask what keeps its default
+			s.rep.Skipped = append(s.rep.Skipped, Script{p.Name, script, "not a shell script: " + firstLine(string(text))})
+			return nil
+		}
 		return fmt.Errorf("%s of %s: not a shell script: %q", script, p.Name, firstLine(string(text)))
 	}
 	sh := &shell{
