@@ -64,7 +64,7 @@ type Request struct {
 	AllowExpired []string
 	// Snapshot resolves as of that instant; zero is as the mirror stands.
 	Snapshot time.Time
-	// Now is the time against which Valid-Until is checked.
+	// Now is the time against which Valid-Until is checked. It must be set.
 	Now time.Time
 }
 

@@ -46,6 +46,7 @@ func (s *search) explain(bad int) error {
 	core := s.core(bad)
 	chains := s.chains(core)
 	var missing, clashes []Problem
+	told := make(map[string]bool)
 	for _, n := range core {
 		c := &s.clauses[n]
 		switch c.why.kind {
@@ -57,10 +58,14 @@ func (s *search) explain(bad int) error {
 			}
 		case conflicts:
 			p, q := s.pkgs[c.why.owner], s.pkgs[c.lits[1].variable()]
-			clashes = append(clashes, Problem{
-				Requirement: q.id(), Chain: trimLast(chains[c.lits[1].variable()]),
-				Why: fmt.Sprintf("%s %s %s (%s)", p.id(), c.why.field, c.why.with, strings.Join(trimLast(chains[c.why.owner]), " -> ")),
-			})
+			// Every pair of versions clashes in the same words: one will do.
+			if pair := p.name + " " + c.why.with.String() + " " + q.name; !told[pair] {
+				told[pair] = true
+				clashes = append(clashes, Problem{
+					Requirement: q.id(), Chain: trimLast(chains[c.lits[1].variable()]),
+					Why: fmt.Sprintf("%s %s %s (%s)", p.id(), c.why.field, c.why.with, strings.Join(trimLast(chains[c.why.owner]), " -> ")),
+				})
+			}
 		}
 	}
 	problems := append(missing, clashes...)

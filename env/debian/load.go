@@ -53,8 +53,9 @@ type suiteState struct {
 // loader fetches for one request.
 type loader struct {
 	*Archive
-	ring openpgp.EntityList
-	req  *Request
+	client *fetch.Client
+	ring   openpgp.EntityList
+	req    *Request
 }
 
 func (a *Archive) loader(req *Request) (*loader, error) {
@@ -62,7 +63,7 @@ func (a *Archive) loader(req *Request) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loader{Archive: a, ring: ring, req: req}, nil
+	return &loader{Archive: a, client: a.fetcher(), ring: ring, req: req}, nil
 }
 
 func (a *Archive) fetcher() *fetch.Client {
@@ -77,11 +78,10 @@ func (a *Archive) fetcher() *fetch.Client {
 func (l *loader) suites(ctx context.Context) (states []*suiteState, missing []string, err error) {
 	names := suitesOf(l.req.Suite)
 	found := make([]*suiteState, len(names))
-	client := l.fetcher()
 	g, ctx := errgroup.WithContext(ctx)
 	for i, n := range names {
 		g.Go(func() (err error) {
-			found[i], err = l.suite(ctx, client, n)
+			found[i], err = l.suite(ctx, n)
 			return err
 		})
 	}
@@ -101,7 +101,7 @@ func (l *loader) suites(ctx context.Context) (states []*suiteState, missing []st
 // suite fetches and judges one release. An optional suite that no mirror has
 // is nil, unless the previous lock was made with it: a mirror that drops the
 // security suite must not go unnoticed.
-func (l *loader) suite(ctx context.Context, client *fetch.Client, n suiteName) (*suiteState, error) {
+func (l *loader) suite(ctx context.Context, n suiteName) (*suiteState, error) {
 	bases := l.Mirrors.bases(n.archive)
 	if !l.req.Snapshot.IsZero() {
 		if s := l.Mirrors.snapshot(n.archive, l.req.Snapshot); s != "" {
@@ -114,7 +114,7 @@ func (l *loader) suite(ctx context.Context, client *fetch.Client, n suiteName) (
 	var errs []error
 	absent := true
 	for i, base := range bases {
-		release, err := l.release(ctx, client, n, base)
+		release, err := l.release(ctx, n, base)
 		if err == nil {
 			rest := slices.Delete(slices.Clone(bases), i, i+1)
 			return &suiteState{suiteName: n, release: release, bases: append([]string{base}, rest...)}, nil
@@ -135,9 +135,9 @@ func (l *loader) suite(ctx context.Context, client *fetch.Client, n suiteName) (
 	return nil, joined(errs)
 }
 
-func (l *loader) release(ctx context.Context, client *fetch.Client, n suiteName, base string) (*Release, error) {
+func (l *loader) release(ctx context.Context, n suiteName, base string) (*Release, error) {
 	var buf fetch.Buffer
-	_, err := client.Get(ctx, fetch.Request{
+	_, err := l.client.Get(ctx, fetch.Request{
 		URLs:    []string{strings.TrimRight(base, "/") + "/dists/" + n.name + "/InRelease"},
 		MaxSize: maxInRelease, Progress: l.Progress,
 	}, &buf)
@@ -306,7 +306,7 @@ func (l *loader) file(ctx context.Context, s *suiteState, path string, f File) (
 		urls = append(urls, dir+path)
 	}
 	var buf fetch.Buffer
-	_, err := l.fetcher().Get(ctx, fetch.Request{URLs: urls, Digest: f.Digest, Size: f.Size, Progress: l.Progress}, &buf)
+	_, err := l.client.Get(ctx, fetch.Request{URLs: urls, Digest: f.Digest, Size: f.Size, Progress: l.Progress}, &buf)
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,12 @@ func TestPinsStay(t *testing.T) {
 			req.Have = func(d digest.Digest) bool { return true }
 		}},
 		{name: "one that forces its sibling", do: func(m *mini, old env.Lock, _ *debian.Request) { gone(m, old, "erlang-base") }, want: []string{erlangMoves, cryptoMoves}},
+		{name: "another version of a tool is demanded", do: func(_ *mini, _ env.Lock, req *debian.Request) {
+			req.Tools = map[string]string{"otp": "27.3.4.2"}
+		}, want: []string{erlangMoves, cryptoMoves}},
+		{name: "the old version of a tool is demanded", do: func(_ *mini, _ env.Lock, req *debian.Request) {
+			req.Tools = map[string]string{"otp": "27.3.4.1"}
+		}},
 		{name: "another root", listed: true, do: func(_ *mini, _ env.Lock, req *debian.Request) {
 			for p := range req.Sets {
 				req.Sets[p] = map[string][]string{"image": {"openssl", "awk"}}

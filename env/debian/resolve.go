@@ -56,6 +56,7 @@ func (a *Archive) resolve(ctx context.Context, req Request, lost map[digest.Dige
 	chosen := make(map[env.Platform][]*stanza)
 	for i, p := range platforms {
 		u := universes[i]
+		pins.prefer(u, p)
 		if err := demandTools(u, p, req.Suite, req.Tools); err != nil {
 			var version *VersionError
 			if errors.As(err, &version) {
@@ -81,6 +82,9 @@ func (a *Archive) resolve(ctx context.Context, req Request, lost map[digest.Dige
 // needs parses the sets. The essential packages are added once the indices
 // have named them.
 func (r *Request) needs() (map[env.Platform][]need, error) {
+	if r.Now.IsZero() {
+		return nil, errors.New("no time to check the indices against")
+	}
 	if !isName(r.Suite) {
 		return nil, fmt.Errorf("suite %q: not a name", r.Suite)
 	}
@@ -144,11 +148,10 @@ func (l *loader) universes(ctx context.Context, states []*suiteState, platforms 
 	return all, nil
 }
 
-// choose solves one platform. Pins that are to move are first forbidden their
+// choose solves one platform. Pins that are to move are first refused their
 // old version, so that they move even where others would hold them; where that
 // is impossible they may stay.
 func (l *loader) choose(u *universe, p env.Platform, needs []need, pins *pinSet, lost map[digest.Digest]bool) (*selection, error) {
-	pins.prefer(u, p)
 	for _, list := range u.byName {
 		for _, s := range list {
 			if lost[s.digest] {

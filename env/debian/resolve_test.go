@@ -199,6 +199,7 @@ func TestResolveFails(t *testing.T) {
 		{"version", func(_ *mini, req *debian.Request) { req.Tools = map[string]string{"otp": "28.0"} }, new(*debian.VersionError)},
 		{"tool", func(_ *mini, req *debian.Request) { req.Tools = map[string]string{"perl": "5"} }, "no tool"},
 		{"malformed", func(_ *mini, req *debian.Request) { req.Sets[env.LinuxARM64]["image"] = []string{"a (>="} }, "set image: parse relation"},
+		{"no time", func(_ *mini, req *debian.Request) { req.Now = time.Time{} }, "no time"},
 		{"no platform", func(_ *mini, req *debian.Request) { req.Sets = nil }, "no platform"},
 		{"platform any", func(_ *mini, req *debian.Request) { req.Platforms = []env.Platform{env.Any} }, "no Debian architecture"},
 		{"unknown update", func(m *mini, req *debian.Request) {

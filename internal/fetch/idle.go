@@ -29,16 +29,19 @@ func (w *idleWatch) stop() {
 }
 
 // watchedReader tells a watch of every sign of life, and reports the reason of
-// a cancelled read instead of the bare cancellation. The context is held for
-// one body's time only.
+// a cancelled read instead of the bare cancellation.
 type watchedReader struct {
 	r     io.Reader
-	ctx   context.Context //nolint:containedctx // lives as long as the read loop that it belongs to
-	watch *idleWatch      // nil for local files
+	cause func() error // why to stop, or nil
+	watch *idleWatch   // nil for local files
+}
+
+func watched(ctx context.Context, r io.Reader, watch *idleWatch) io.Reader {
+	return &watchedReader{r: r, cause: func() error { return context.Cause(ctx) }, watch: watch}
 }
 
 func (r *watchedReader) Read(p []byte) (int, error) {
-	if cause := context.Cause(r.ctx); cause != nil {
+	if cause := r.cause(); cause != nil {
 		return 0, cause
 	}
 	n, err := r.r.Read(p)
@@ -46,7 +49,7 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 		r.watch.timer.Reset(r.watch.after)
 	}
 	if err != nil && err != io.EOF {
-		if cause := context.Cause(r.ctx); cause != nil {
+		if cause := r.cause(); cause != nil {
 			err = cause
 		}
 	}

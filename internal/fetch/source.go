@@ -113,7 +113,7 @@ func (c *Client) try(ctx context.Context, u *url.URL, b *body) error {
 	if err := accept(resp, key, b); err != nil {
 		return err
 	}
-	return b.read(&watchedReader{resp.Body, ctx, watch})
+	return b.read(watched(ctx, resp.Body, watch))
 }
 
 // send makes one request and turns every answer without a body into an error.
@@ -225,7 +225,7 @@ func tryFile(ctx context.Context, u *url.URL, b *body) error {
 	if err := b.restart(); err != nil {
 		return err
 	}
-	return b.read(&watchedReader{f, ctx, nil})
+	return b.read(watched(ctx, f, nil))
 }
 
 func openFile(u *url.URL) (*os.File, error) {
