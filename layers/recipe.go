@@ -23,6 +23,12 @@ const (
 	Run       Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
 )
 
+// generation counts, for each kind, the times that equal recipes began to give
+// other layers: a change in how packages are unpacked or configured, or in what
+// a sandbox looks like from inside. Whoever changes such bytes counts up here,
+// or stores would go on answering with the old ones.
+var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, Configure: 1, Files: 1, Run: 1}
+
 // Recipe is one step in full. What is not in it, in the contents of its inputs
 // or in this program's key salt cannot reach the step's result.
 type Recipe struct {
@@ -112,6 +118,7 @@ func (r *Recipe) InputNames() []string {
 func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 	k := newKeyHash()
 	k.add("kind", string(r.Kind))
+	k.add("generation", strconv.Itoa(generation[r.Kind]))
 	k.add("platform", string(r.Platform))
 	switch r.Kind {
 	case UnpackDeb, UnpackHex:

@@ -50,11 +50,11 @@ func sample() (map[Kind]*Recipe, map[string]Layer) {
 // would answer with the result of another program's recipe.
 func TestKeysAreGolden(t *testing.T) {
 	want := map[Kind]string{
-		UnpackDeb: "8e6d7786b5b4a60a7cd5a5f567b8743aa42e052868fef5787e882d9bfee55fb3",
-		UnpackHex: "71366c2bcc48ff3e9afdb0cb34a758fe6241a6053833b4e547a3c0c1a70f6a3e",
-		Configure: "9f252af743025e06e30707b5b17f0eff583ee96a90a97ec5f1b0b6c378ade767",
-		Files:     "5f09fdfbdcc7c239af6440e6b1b35ce01c45ae07d7d2846c716e4c2af668089b",
-		Run:       "8f3fc20b354b9057885938347dce3b8dbc66090f5fcae188da45eabded7cc838",
+		UnpackDeb: "b539f3357502db0422a628364b39fe62bfd79c56ed7dd66d3f2240432eed3810",
+		UnpackHex: "dde67d260e59bad76716dfa0eab1ebfb2659f8db399e19492fd5fba61f0d7222",
+		Configure: "3cc9eefe28083518fa1d12a891a1759db26d21038c7b48a86b8cf0a01471bd9c",
+		Files:     "bc23d419c060614e045ffeb853ffd664a05e9df07eae1f9bf95dae216cfdc401",
+		Run:       "3ac3a090def409a3089d24d962c97c9205aa5ebb84439781833f55fdf1cf2d7e",
 	}
 	recipes, inputs := sample()
 	for kind, r := range recipes {
