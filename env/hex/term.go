@@ -57,7 +57,7 @@ func (t term) isAtom() bool {
 	return t.shape == atomTerm && t.text != "nil" && t.text != "true" && t.text != "false"
 }
 
-// strs returns the names in a list of atoms or binaries.
+// names returns the names in a list of atoms or binaries.
 func (t term) names() ([]string, bool) {
 	if t.shape != listTerm {
 		return nil, false
