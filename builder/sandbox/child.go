@@ -79,7 +79,7 @@ func startFault(err error) error {
 	if !errors.As(err, &errno) {
 		return err
 	}
-	m := builder.Missing{What: "namespaces", Why: err.Error(), Remedy: remedyProbe}
+	m := builder.Missing{What: "namespaces"}
 	switch errno {
 	case unix.EPERM, unix.EACCES:
 		m.Why = fmt.Sprintf("the kernel refuses a user namespace: %v", errno)
@@ -90,7 +90,7 @@ func startFault(err error) error {
 	case unix.EINVAL:
 		m.Why = fmt.Sprintf("the kernel lacks a kind of namespace: %v", errno)
 		m.Remedy = remedyKernel
-	case unix.EAGAIN, unix.ENOMEM:
+	default:
 		return err // a matter of load, not of the machine
 	}
 	return &builder.UnavailableError{Missing: []builder.Missing{m}}

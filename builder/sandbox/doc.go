@@ -29,6 +29,11 @@
 //     does the run.
 //   - Nothing is written to the directories of Process.Root.
 //
+// What no namespace hides stays as it is: the kernel's release and the size of
+// the memory as system calls tell them, the features of the processor, the
+// clock, randomness, the processors that the caller may use, and in
+// /proc/self/status how many groups the caller is in.
+//
 // The kernel must be 5.12 or later. Overlays are made with fsconfig and
 // lowerdir+ (6.8); older kernels are given a mount option string that is
 // refused, never cut, when it is too long.

@@ -70,7 +70,7 @@ func checkStrings(p builder.Process, hosts []string) error {
 	for _, e := range p.Env {
 		key, _, ok := strings.Cut(e, "=")
 		if !ok || key == "" || strings.ContainsRune(e, 0) {
-			return fmt.Errorf("environment %q: want KEY=value", e)
+			return fmt.Errorf("environment %q: want KEY=value without NUL", key)
 		}
 		if seen[key] {
 			return fmt.Errorf("environment %q: set twice", key)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,10 @@ func runTestProgram(args []string) int {
 			fmt.Println(err)
 			return 1
 		}
+		return 0
+	case "nested":
+		err := New().Run(context.Background(), builder.Process{Root: []string{"/"}, Argv: []string{"/test"}})
+		fmt.Println(isUnavailable(err), err)
 		return 0
 	case "terminal":
 		return terminalProgram()
@@ -155,5 +160,43 @@ func TestLegacy(t *testing.T) {
 	runOrSkip(t, e, p)
 	if _, err := os.Stat(filepath.Join(w.Upper, "new")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNested wants a sandbox in a sandbox to be refused, not to be weaker.
+func TestNested(t *testing.T) {
+	var out bytes.Buffer
+	runOrSkip(t, New(), builder.Process{Root: []string{newRoot(t)}, Argv: []string{"/test", testProgram, "nested"}, Stdout: &out})
+	if !strings.HasPrefix(out.String(), "true sandbox unavailable: namespaces: the kernel refuses a user namespace") {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+// TestForeignStore runs on directories of another owner, as a store shared by
+// the whole machine is to its users.
+func TestForeignStore(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give directories away")
+	}
+	root := newRoot(t)
+	for _, dir := range []string{"usr", "usr/lib"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"", "usr", "usr/lib", "test"} {
+		if err := os.Chown(filepath.Join(root, name), 54322, 54322); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, legacy := range []bool{false, true} {
+		var out bytes.Buffer
+		runOrSkip(t, &Engine{legacy: legacy}, builder.Process{
+			Root: []string{root, t.TempDir()}, Tmpfs: []string{"/usr/lib/cache"}, Stdout: &out,
+			Argv: []string{"/test", testProgram, "write", "/usr/lib/cache/x", "x"},
+		})
+		if out.Len() > 0 {
+			t.Error(out.String())
+		}
 	}
 }
