@@ -139,7 +139,10 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if a.VMArgs != "" {
 		argv = append(argv, "--vm-args", a.VMArgs)
 	}
-	argv = append(argv, out, release)
+	argv = append(argv, out)
+	if slices.Contains(p.Releases, release) { // without releases: in mix.exs, `mix release` knows no name
+		argv = append(argv, release)
+	}
 	if a.Version != "" {
 		argv = append(argv, "--version", a.Version)
 	}
