@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +225,7 @@ func TestImportTar(t *testing.T) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
-	if left, _ := filepath.Glob(s.lease.tmp + "/*"); len(left) > 0 {
+	if left, _ := glob(s.lease.tmp + "/*"); len(left) > 0 {
 		t.Errorf("left in staging: %v", left)
 	}
 }

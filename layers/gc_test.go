@@ -105,7 +105,7 @@ func TestGCAge(t *testing.T) {
 		t.Errorf("project gone: %+v, %v", r, err)
 	}
 	for _, dir := range []string{trashDir, rootsDir, layersDir, viewsDir} {
-		if left, _ := filepath.Glob(s.path(dir, "*")); len(left) > 0 {
+		if left, _ := glob(s.path(dir, "*")); len(left) > 0 {
 			t.Errorf("left: %v", left)
 		}
 	}

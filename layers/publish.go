@@ -66,16 +66,32 @@ func writeTreeFile(name string, l Layer, entries []tarball.Entry) error {
 // placeLayer renames a staged layer to its name. If the store has it already,
 // that one stays; the staged one is left to the caller. It runs in the gate.
 func (s *Store) placeLayer(dir string, l Layer) error {
-	name := s.path(layersDir, l.DiffID.Encoded())
-	// A plain rename would replace an empty directory, but there is none:
-	// every layer holds its tree file.
-	if err := unix.Rename(dir, name); err != nil && err != unix.EEXIST && err != unix.ENOTEMPTY {
-		return fmt.Errorf("publish layer %s: %w", l.DiffID, err)
-	}
-	if err := s.useLayer(l.DiffID); err != nil {
+	if err := s.place(dir, s.path(layersDir, l.DiffID.Encoded()), "tree"); err != nil {
 		return fmt.Errorf("publish layer %s: %w", l.DiffID, err)
 	}
 	return nil
+}
+
+// place renames a staged directory to name, or keeps what has the name, and
+// stamps the use of its file. It runs in the gate.
+func (s *Store) place(dir, name, file string) error {
+	for range 3 {
+		// A plain rename would replace an empty directory, but what is staged
+		// never is empty.
+		err := unix.Rename(dir, name)
+		if err != nil && err != unix.EEXIST && err != unix.ENOTEMPTY {
+			return err
+		}
+		uerr := s.lease.usePath(name + "/" + file)
+		if err == nil || !errors.Is(uerr, ErrNotFound) {
+			return uerr
+		}
+		// What is there was damaged: make room.
+		if err := s.discard(name); err != nil {
+			return err
+		}
+	}
+	return errors.New("others keep damaging it")
 }
 
 // placeRecord gives the record its name, unless the key has a layer already,
@@ -100,9 +116,45 @@ func (s *Store) placeRecord(record string, key Key, l Layer) (Layer, error) {
 		if !errors.Is(err, ErrNotFound) {
 			return Layer{}, fmt.Errorf("record key %s: %w", key, err)
 		}
-		// The record there is damaged or its layer is gone.
-		if err := removeIfThere(name); err != nil {
+		if err := s.dropRecord(name, key); err != nil {
 			return Layer{}, fmt.Errorf("record key %s: %w", key, err)
 		}
 	}
+}
+
+// dropRecord removes a record that is damaged or whose layer is gone. It looks
+// again under a lock of the file, so as not to remove what another process has
+// put in its place.
+func (s *Store) dropRecord(name string, key Key) (err error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := flock(f, unix.LOCK_EX); err != nil {
+		return err
+	}
+	// Not lookup: stamping would wait for the lock that this holds.
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return ignoreNotExist(err)
+	}
+	if payload, err := openRecord(string(key), raw); err == nil {
+		if l, err := decodeLayer(payload); err == nil {
+			if _, err := os.Lstat(s.path(layersDir, l.DiffID.Encoded(), "tree")); err == nil {
+				return nil
+			}
+		}
+	}
+	return dropLock(f)
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -226,8 +226,5 @@ func mkdir(dir string) error {
 }
 
 func removeIfThere(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return ignoreNotExist(os.Remove(name))
 }

@@ -72,12 +72,15 @@ func (s *Store) scan(ctx context.Context) ([]object, error) {
 	return all, nil
 }
 
-// glob is filepath.Glob for patterns whose folders hold nothing special: the
-// store's path may.
+// glob is filepath.Glob for patterns that end in one or more "/*". The store's
+// own path may hold anything.
 func glob(pattern string) ([]string, error) {
-	dir, rest, _ := strings.Cut(pattern, "/*")
-	found := []string{dir}
-	for range strings.Count(rest, "*") + 1 {
+	levels := 0
+	for ok := true; ok; levels++ {
+		pattern, ok = strings.CutSuffix(pattern, "/*")
+	}
+	found := []string{pattern}
+	for range levels - 1 {
 		var next []string
 		for _, d := range found {
 			names, err := os.ReadDir(d)

@@ -36,7 +36,7 @@ func openStore(t testing.TB, dir string) *Store {
 
 func newStore(t testing.TB) *Store {
 	t.Helper()
-	return openStore(t, filepath.Join(t.TempDir(), "store"))
+	return openStore(t, filepath.Join(t.TempDir(), "*", "st[o]re"))
 }
 
 func testKey(name string) Key {

@@ -39,8 +39,7 @@ func (s *Store) view(ctx context.Context, ls []ViewLayer) (string, error) {
 		return "", err
 	}
 	dir := s.path(viewsDir, name)
-	use := func() error { return s.lease.usePath(dir + "/list") }
-	if err := s.within(use); !errors.Is(err, ErrNotFound) {
+	if err := s.within(func() error { return s.lease.usePath(dir + "/list") }); !errors.Is(err, ErrNotFound) {
 		return dir + "/fs", err
 	}
 	trees := make([][]tarball.Entry, len(ls))
@@ -62,13 +61,7 @@ func (s *Store) view(ctx context.Context, ls []ViewLayer) (string, error) {
 	tmp := s.tempName("view")
 	err = s.buildView(ctx, tmp, list, ls, all)
 	if err == nil {
-		err = s.within(func() error {
-			err := unix.Rename(tmp, dir)
-			if err != nil && err != unix.EEXIST && err != unix.ENOTEMPTY {
-				return err
-			}
-			return use()
-		})
+		err = s.within(func() error { return s.place(tmp, dir, "list") })
 	}
 	if err = errors.Join(err, removeTree(tmp)); err != nil {
 		return "", err

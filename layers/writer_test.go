@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -99,7 +98,7 @@ func TestWriter(t *testing.T) {
 	if err := w.Add(tarball.Entry{Path: "x", Kind: tarball.Dir}, nil); !errors.Is(err, errWriterDone) {
 		t.Errorf("Add after Commit: %v", err)
 	}
-	if left, _ := filepath.Glob(s.lease.tmp + "/*"); len(left) > 0 {
+	if left, _ := glob(s.lease.tmp + "/*"); len(left) > 0 {
 		t.Errorf("left in staging: %v", left)
 	}
 }
@@ -164,7 +163,7 @@ func TestWriterRefuses(t *testing.T) {
 			}
 		})
 	}
-	if left, _ := filepath.Glob(s.lease.tmp + "/*"); len(left) > 0 {
+	if left, _ := glob(s.lease.tmp + "/*"); len(left) > 0 {
 		t.Errorf("left in staging: %v", left)
 	}
 }
@@ -188,6 +187,11 @@ func TestCommitTwice(t *testing.T) {
 		t.Errorf("Lookup: %v", err)
 	}
 	three := addLayer(t, s, key, spec{"f": "3"})
+	// Nor is a layer without its tree file in the way of the whole one.
+	must(t, os.Remove(s.path(layersDir, three.DiffID.Encoded(), "tree")))
+	if again := addLayer(t, s, key, spec{"f": "3"}); again != three {
+		t.Errorf("layer %+v, want %+v", again, three)
+	}
 	if got, err := s.Lookup(t.Context(), key); err != nil || got != three {
 		t.Errorf("Lookup = %+v, %v, want %+v", got, err, three)
 	}
