@@ -96,7 +96,7 @@ func unpack(ctx context.Context, r io.ReaderAt, size int64, opt Options, sink Si
 	}
 	d := &data{sink: sink, rewrite: opt.Rewrite, sums: sums, kinds: make(map[string]tarball.Kind)}
 	err = decompress(ctx, ar.data, dataLimit(c), opt.Jobs, func(plain io.Reader) error {
-		return readTar(plain, maxEntries, d.add)
+		return tarball.Read(plain, tarball.Limits{Entries: maxEntries}, d.add)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("data.tar: %w", err)
@@ -121,7 +121,7 @@ type controlMember struct {
 func readControl(ctx context.Context, m member) (map[string]controlMember, error) {
 	members := make(map[string]controlMember)
 	err := decompress(ctx, m, maxControl, 1, func(plain io.Reader) error {
-		return readTar(plain, 1024, func(e tarball.Entry, content io.Reader) error {
+		return tarball.Read(plain, tarball.Limits{Entries: 1024}, func(e tarball.Entry, content io.Reader) error {
 			if e.Kind != tarball.File || strings.Contains(e.Path, "/") {
 				return fmt.Errorf("%s: want a plain file", e.Path)
 			}
@@ -153,6 +153,9 @@ type data struct {
 
 func (d *data) add(e tarball.Entry, content io.Reader) error {
 	packaged := e.Path
+	if e.Kind != tarball.File {
+		content = nil
+	}
 	if d.rewrite {
 		e = rewrite(e)
 	}
