@@ -3,6 +3,7 @@ package builder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -116,14 +117,12 @@ func (b *Builder) addFile(w *layers.Writer, r *layers.Recipe, f layers.SourceFil
 		return err
 	}
 	defer content.Close()
-	check := f.Digest.Verifier()
-	if err := w.Add(f.Entry(), io.TeeReader(content, check)); err != nil {
-		return err
-	}
-	if !check.Verified() {
+	err = w.Add(f.Entry(), content)
+	var differs *layers.DigestError
+	if errors.As(err, &differs) {
 		return fmt.Errorf("file %s changed while the build read it: run the build again", f.Path)
 	}
-	return nil
+	return err
 }
 
 // write makes one layer with fill and commits it; a failure leaves nothing.

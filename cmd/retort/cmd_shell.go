@@ -52,16 +52,18 @@ func enter(ctx context.Context, t *terminal, o sessionFlags, at string, argv []s
 	c.Terminal = term.IsTerminal(int(t.in.Fd())) && term.IsTerminal(int(t.out.Fd()))
 	if c.Terminal {
 		c.Env = []string{"TERM=" + os.Getenv("TERM"), "PS1=retort " + at + ":\\w\\$ "}
-		if len(argv) == 0 {
-			t.say("writes are thrown away when the shell ends; there is no network")
-		}
 	} else if len(argv) == 0 {
 		c.Argv = []string{"/bin/bash", "--norc"}
 	}
 	if len(argv) > 0 {
 		c.Argv = append([]string{"/usr/bin/env"}, argv...) // finds the command on the PATH inside
 	}
-	c.OnStart = s.progress.close // the terminal is the command's from here on
+	c.OnStart = func() { // the terminal is the command's from here on
+		s.progress.close()
+		if c.Terminal && len(argv) == 0 {
+			t.say("writes are thrown away when the shell ends; there is no network")
+		}
+	}
 	err = s.builder.Exec(ctx, plan, at, c)
 	s.progress.close()
 	var exit *builder.ExitError

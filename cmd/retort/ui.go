@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/fetch"
 )
 
 // The rules of the terminal. Results go to stdout, one a line, for machines;
@@ -129,6 +130,10 @@ func (t *terminal) fail(err error, code int) {
 		return
 	}
 	t.say("error: %s", printable(err.Error()))
+	var gone *fetch.NotFoundError
+	if errors.As(err, &gone) {
+		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
+	}
 	switch code {
 	case exitLock:
 		t.hint("retort lock")

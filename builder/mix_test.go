@@ -1,0 +1,155 @@
+package builder
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/layers"
+)
+
+func file(path string) layers.SourceFile {
+	return layers.SourceFile{Path: path, Mode: 0o644, Digest: digest.FromString(path), Size: 1}
+}
+
+// shop is an application with one Elixir and one rebar3 dependency.
+func shop() (MixApp, Project) {
+	root := func(config string, packages ...string) layers.RootFS {
+		r := layers.RootFS{Config: config, Packages: packages}
+		for _, p := range packages {
+			r.Recipes = append(r.Recipes, layers.Recipe{Name: p, Kind: layers.UnpackDeb, Platform: env.LinuxAMD64})
+		}
+		r.Recipes = append(r.Recipes, layers.Recipe{Name: config, Kind: layers.Configure, Platform: env.LinuxAMD64, Inputs: packages})
+		return r
+	}
+	pkg := func(app string) hex.Locked {
+		return hex.Locked{App: app, Kind: hex.Package, Name: app, Version: "1.0.0", Repo: "hexpm", Inner: digest.FromString(app + " inner"), Outer: digest.FromString(app), Text: "{:hex, :" + app + "}"}
+	}
+	app := MixApp{
+		Platform: env.LinuxAMD64,
+		Base:     root("configure", "deb:elixir"), Native: root("configure:native", "deb:elixir", "deb:gcc"),
+		Source: []layers.SourceFile{
+			file("README.md"), file("config/config.exs"), file("config/runtime.exs"), file("lib/shop.ex"),
+			file("mix.exs"), file("mix.lock"), file("priv/x"), file("rel/env.sh.eex"), file("test/shop_test.exs"),
+		},
+		Locked:  []hex.Locked{pkg("jason"), pkg("jiffy"), pkg("only_in_test")},
+		Plugins: []hex.Locked{{App: "pc", Kind: hex.Package, Name: "pc", Version: "1.15.0", Repo: "hexpm", Inner: digest.FromString("pc inner"), Outer: digest.FromString("pc")}},
+		MixEnv:  "prod", MixTarget: "host",
+	}
+	return app, Project{App: "shop", Releases: []string{"shop"}, Deps: []ProjectDep{
+		{App: "jason", SCM: "Hex.SCM", Manager: "mix"},
+		{App: "jiffy", SCM: "Hex.SCM", Manager: "rebar3"},
+	}}
+}
+
+func paths(t *testing.T, plan layers.Plan, step string) []string {
+	t.Helper()
+	r, ok := plan.Recipe(step)
+	if !ok {
+		t.Fatalf("the plan has no step %s", step)
+	}
+	var out []string
+	for _, f := range r.Files {
+		out = append(out, f.Path)
+	}
+	return out
+}
+
+func TestReleasePlan(t *testing.T) {
+	app, project := shop()
+	plan, err := app.ReleasePlan(project, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plan.Check(); err != nil {
+		t.Fatal(err)
+	}
+	// What a step cannot see cannot change it.
+	for step, want := range map[string]string{
+		"source:mix":  "config/config.exs mix.exs mix.lock",
+		"source:code": "README.md config/config.exs lib/shop.ex mix.exs mix.lock priv/x",
+		"source:rest": "config/runtime.exs rel/env.sh.eex test/shop_test.exs",
+	} {
+		if got := strings.Join(paths(t, plan, step), " "); got != want {
+			t.Errorf("%s holds %s, want %s", step, got, want)
+		}
+	}
+	deps, _ := plan.Recipe(StepDeps)
+	if want := []string{"hex:jason", "hex:jiffy", "hex:jiffy/pc", "source:mix"}; !slices.Equal(deps.Work, want) {
+		t.Errorf("deps reads %q, want %q", deps.Work, want)
+	}
+	if !slices.Contains(deps.Root, "deb:gcc") {
+		t.Error("deps has no compiler")
+	}
+	compile, _ := plan.Recipe(StepCompile)
+	if slices.Contains(compile.Root, "deb:gcc") || slices.Contains(compile.Work, "source:rest") {
+		t.Error("compile sees what it does not need")
+	}
+	if compile.Dir != "/build/shop" {
+		t.Errorf("compile runs in %s", compile.Dir)
+	}
+	plugin, _ := plan.Recipe("hex:jiffy/pc")
+	if plugin.Prefix != "deps/jiffy/_checkouts/pc" {
+		t.Errorf("the plugin lies in %s", plugin.Prefix)
+	}
+	if _, ok := plan.Recipe("hex:only_in_test"); ok {
+		t.Error("a dependency of tests is in the plan of the release")
+	}
+}
+
+func TestReleasePlanNamesWhatIsMissing(t *testing.T) {
+	app, project := shop()
+	app.Locked = app.Locked[:1]
+	if _, err := app.ReleasePlan(project, "shop"); err == nil || !strings.Contains(err.Error(), "jiffy is not in mix.lock: run mix deps.get") {
+		t.Errorf("missing entry: %v", err)
+	}
+	app, project = shop()
+	app.Locked[1].Kind = hex.Git
+	if _, err := app.ReleasePlan(project, "shop"); err == nil || !strings.Contains(err.Error(), "jiffy comes from git") {
+		t.Errorf("git dependency: %v", err)
+	}
+}
+
+func TestReleaseName(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		project    Project
+		got, fails string
+	}{
+		{"no releases", "", Project{App: "a"}, "a", ""},
+		{"only one", "", Project{App: "a", Releases: []string{"web"}}, "web", ""},
+		{"default", "", Project{App: "a", Releases: []string{"web", "worker"}, DefaultRelease: "worker"}, "worker", ""},
+		{"asked", "web", Project{App: "a", Releases: []string{"web", "worker"}}, "web", ""},
+		{"several", "", Project{App: "a", Releases: []string{"web", "worker"}}, "", "several releases (web, worker)"},
+		{"unknown", "api", Project{App: "a", Releases: []string{"web"}}, "", `"api" is not in mix.exs, which has: web`},
+		{"umbrella without", "", Project{Umbrella: true}, "", "no releases"},
+	} {
+		got, err := c.project.ReleaseName(c.want)
+		if got != c.got || (err != nil) != (c.fails != "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: %q, %v; want %q, %q", c.name, got, err, c.got, c.fails)
+		}
+	}
+}
+
+func FuzzParseProject(f *testing.F) {
+	f.Add([]byte(`{"app":"hello","apps":[{"app":"hello","path":"."}],"deps":[{"app":"jason","scm":"Hex.SCM"}],"releases":["hello"]}`))
+	f.Add([]byte(`{"app":"../../etc"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := ParseProject(data)
+		if err != nil {
+			return
+		}
+		for _, d := range p.Deps {
+			if strings.ContainsAny(d.App, "/.\x00") {
+				t.Fatalf("dependency %q", d.App)
+			}
+		}
+		if name, err := p.ReleaseName(""); err == nil && strings.ContainsAny(name, "/.\x00") {
+			t.Fatalf("release %q", name)
+		}
+	})
+}
