@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,30 +24,27 @@ import (
 // RETORT_TEST_CACHE; every other store of a test gets them from a loopback
 // mirror that serves the seed's blobs (see e2e_mirror_test.go).
 
-// A kit is what all end-to-end tests share.
+// A kit is what all end-to-end tests share. It lives as long as TestE2E.
 type kit struct {
-	bin    string // the program
-	cache  string // kept between runs
-	seed   string // RETORT_HOME with every package
-	mu     sync.Mutex
+	t      *testing.T        // TestE2E
+	bin    string            // the program
+	cache  string            // kept between runs
+	seed   string            // RETORT_HOME with every package
 	locks  map[string][]byte // by example: a lock whose packages are in the seed
 	primed map[string]string // by example: a RETORT_HOME with the toolchain unpacked
 	mirror *mirror
 }
 
-var sharedKit = sync.OnceValues(newKit)
-
-// e2e returns the kit, or skips.
-func e2e(t *testing.T) *kit {
-	t.Helper()
+// TestE2E is every end-to-end test; one of them is
+// go test ./cmd/retort -run TestE2E/Matrix/hello.
+func TestE2E(t *testing.T) {
 	if os.Getenv("RETORT_E2E") != "1" {
 		t.Skip("builds real releases with Debian's packages: set RETORT_E2E=1")
 	}
-	k, err := sharedKit()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
+	k := newKit(t)
+	t.Run("Matrix", k.testMatrix)
+	t.Run("Clock", k.testClock)
+	t.Run("Canary", k.testCanary)
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.
@@ -68,45 +64,29 @@ func needTools(t *testing.T, names ...string) {
 	}
 }
 
-func newKit() (*kit, error) {
+func newKit(t *testing.T) *kit {
+	t.Helper()
 	cache := os.Getenv("RETORT_TEST_CACHE")
 	if cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return nil, err
+			t.Fatal(err)
 		}
 		cache = filepath.Join(user, "retort-test", "e2e")
 	}
-	cache, err := filepath.Abs(cache)
-	if err != nil {
-		return nil, err
-	}
-	k := &kit{cache: cache, seed: filepath.Join(cache, "home"), locks: map[string][]byte{}, primed: map[string]string{}}
+	k := &kit{t: t, cache: cache, seed: filepath.Join(cache, "home"), locks: map[string][]byte{}, primed: map[string]string{}}
 	if err := os.MkdirAll(filepath.Join(cache, "locks"), 0o755); err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	// Other users run it too, so it does not lie in a home directory.
-	dir, err := os.MkdirTemp("", "retort-e2e-")
-	if err != nil {
-		return nil, err
-	}
-	cleanUps = append(cleanUps, func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
-	k.bin = filepath.Join(dir, "retort")
+	k.bin = filepath.Join(folder(t), "retort")
 	build := exec.Command("go", "build", "-trimpath", "-o", k.bin, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the program: %w\n%s", err, out)
+		t.Fatalf("build the program: %v\n%s", err, out)
 	}
-	k.mirror = newMirror(k)
-	cleanUps = append(cleanUps, k.mirror.close)
-	return k, nil
+	k.mirror = newMirror(t, k)
+	return k
 }
-
-// cleanUps run when all tests are over: what the kit made outlives each test.
-var cleanUps []func()
 
 // folder makes a directory that other users can reach, and removes it with
 // whatever the test left there.
@@ -137,8 +117,8 @@ func removeAll(t *testing.T, dir string) {
 	}
 }
 
-// A run is one start of the program and the circumstances of it.
-type run1 struct {
+// A start is one run of the program and the circumstances of it.
+type start struct {
 	dir     string   // the project
 	home    string   // RETORT_HOME
 	user    string   // HOME; an empty folder beside RETORT_HOME when ""
@@ -151,7 +131,7 @@ type run1 struct {
 	timeout time.Duration
 }
 
-// result is what a run said.
+// A result is what a run said.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -163,7 +143,7 @@ func (r result) String() string {
 }
 
 // command is the program with its whole environment; it is not started.
-func (k *kit) command(ctx context.Context, o run1, args ...string) (*exec.Cmd, error) {
+func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, error) {
 	user := o.user
 	if user == "" {
 		user = o.home + ".user"
@@ -212,7 +192,7 @@ func (k *kit) command(ctx context.Context, o run1, args ...string) (*exec.Cmd, e
 }
 
 // run runs the program to its end.
-func (k *kit) run(t *testing.T, o run1, args ...string) result {
+func (k *kit) run(t *testing.T, o start, args ...string) result {
 	t.Helper()
 	r, err := k.try(o, args...)
 	if err != nil {
@@ -221,7 +201,7 @@ func (k *kit) run(t *testing.T, o run1, args ...string) result {
 	return r
 }
 
-func (k *kit) try(o run1, args ...string) (result, error) {
+func (k *kit) try(o start, args ...string) (result, error) {
 	if o.timeout == 0 {
 		o.timeout = 10 * time.Minute
 	}
@@ -247,7 +227,7 @@ func (k *kit) try(o run1, args ...string) (result, error) {
 }
 
 // must is run for what has to succeed.
-func (k *kit) must(t *testing.T, o run1, args ...string) result {
+func (k *kit) must(t *testing.T, o start, args ...string) result {
 	t.Helper()
 	r := k.run(t, o, args...)
 	if r.code != exitDone {
@@ -257,7 +237,7 @@ func (k *kit) must(t *testing.T, o run1, args ...string) result {
 }
 
 // refuse is run for what has to fail, with an exit code and words on stderr.
-func (k *kit) refuse(t *testing.T, o run1, code int, words []string, args ...string) result {
+func (k *kit) refuse(t *testing.T, o start, code int, words []string, args ...string) result {
 	t.Helper()
 	r := k.run(t, o, args...)
 	if r.code != code {
@@ -303,7 +283,7 @@ func (r result) outputs(t *testing.T) (digests, []string) {
 
 // build builds, checks that the files are what was printed, and returns their
 // digests and paths: the archive, then the image.
-func (k *kit) build(t *testing.T, o run1, args ...string) (digests, []string) {
+func (k *kit) build(t *testing.T, o start, args ...string) (digests, []string) {
 	t.Helper()
 	r := k.must(t, o, append([]string{"build", "--progress", "plain"}, args...)...)
 	d, paths := r.outputs(t)
@@ -329,8 +309,8 @@ func (k *kit) build(t *testing.T, o run1, args ...string) (digests, []string) {
 	return d, paths
 }
 
-// source is a project's tree before it is written somewhere.
-type source1 struct {
+// An app is a project's tree before it is written somewhere.
+type app struct {
 	example  string
 	manifest string            // toolchain.toml of the workspace
 	files    map[string]string // of the project, by path
@@ -338,7 +318,7 @@ type source1 struct {
 }
 
 // example reads a project of examples/ with a lock that the seed can serve.
-func (k *kit) example(t *testing.T, name string) source1 {
+func (k *kit) example(t *testing.T, name string) app {
 	t.Helper()
 	s, err := readExample(name)
 	if err != nil {
@@ -348,13 +328,13 @@ func (k *kit) example(t *testing.T, name string) source1 {
 	return s
 }
 
-func readExample(name string) (source1, error) {
+func readExample(name string) (app, error) {
 	top := filepath.Join("..", "..")
 	manifest, err := os.ReadFile(filepath.Join(top, "toolchain.toml"))
 	if err != nil {
-		return source1{}, err
+		return app{}, err
 	}
-	s := source1{example: name, manifest: string(manifest), files: map[string]string{}, modes: map[string]fs.FileMode{}}
+	s := app{example: name, manifest: string(manifest), files: map[string]string{}, modes: map[string]fs.FileMode{}}
 	root := filepath.Join(top, "examples", name)
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -387,16 +367,14 @@ func readExample(name string) (source1, error) {
 
 // lock returns a lock of an example whose packages the seed holds: the one of
 // the last run if it still fits, else a repaired or a new one.
-func (k *kit) lock(t *testing.T, s source1) []byte {
+func (k *kit) lock(t *testing.T, s app) []byte {
 	t.Helper()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if lock := k.locks[s.example]; lock != nil {
 		return lock
 	}
 	kept := filepath.Join(k.cache, "locks", s.example+".lock")
-	offline := run1{home: k.seed, mirror: "http://127.0.0.1:1"}
-	online := run1{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR")}
+	offline := start{home: k.seed, mirror: "http://127.0.0.1:1"}
+	online := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR")}
 	if online.mirror == "" {
 		online.env = []string{"RETORT_DEBIAN_MIRROR="} // this machine's APT sources
 	}
@@ -426,7 +404,7 @@ func (k *kit) lock(t *testing.T, s source1) []byte {
 
 func (k *kit) keep(t *testing.T, example string, text []byte) []byte {
 	t.Helper()
-	lock, err := env.DecodeLock(text)
+	lock, err := env.DecodeLock("toolchain.lock", text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +425,7 @@ const commitTime = "2026-01-02T03:04:05Z"
 
 // write writes the workspace below dir, commits it, always as the same commit,
 // and returns the project's folder.
-func (s source1) write(t *testing.T, dir string, o writeOptions) string {
+func (s app) write(t *testing.T, dir string, o writeOptions) string {
 	t.Helper()
 	project := filepath.Join(dir, "examples", s.example)
 	all := map[string]string{filepath.Join(dir, "toolchain.toml"): s.manifest}
@@ -500,23 +478,14 @@ func commitAll(t *testing.T, dir string) {
 
 // primedHome returns a new RETORT_HOME in which the toolchain of an example is
 // unpacked and configured and nothing is compiled: a copy of one made once.
-func (k *kit) primedHome(t *testing.T, s source1, uid int) string {
+func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 	t.Helper()
 	home := filepath.Join(folder(t), "home")
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	from := k.primed[s.example]
 	if from == "" {
-		dir, err := os.MkdirTemp("", "retort-e2e-primed-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cleanUps = append(cleanUps, func() { removeAll(t, dir) })
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		dir := folder(k.t) // other tests use it too
 		from = filepath.Join(dir, "home")
-		k.must(t, run1{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", "project", "--", "true")
+		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", "project", "--", "true")
 		k.primed[s.example] = from
 	}
 	if out, err := exec.Command("cp", "-a", from, home).CombinedOutput(); err != nil {

@@ -27,7 +27,7 @@ type variation struct {
 	primed bool // the toolchain is in the store; else the store is new
 	path   string
 	write  writeOptions
-	run    run1
+	run    start
 	host   string // host name
 	home   map[string]string
 	fds    bool // pass open files on
@@ -43,10 +43,10 @@ func variations() []variation {
 	return []variation{
 		{name: "plain", path: "a"},
 		{
-			name: "another user, cold",
-			path: "Ein Quelltext mit Leerzeichen, Übergröße und 日本語/" + strings.Repeat("long/", 20) + "b",
+			name:  "another user, cold",
+			path:  "Ein Quelltext mit Leerzeichen, Übergröße und 日本語/" + strings.Repeat("long/", 20) + "b",
 			write: writeOptions{uid: otherUser},
-			run: run1{
+			run: start{
 				uid: otherUser, umask: "077",
 				env: []string{"TZ=Asia/Kathmandu", "LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8", "USER=somebody", "TMPDIR=/var/tmp"},
 			},
@@ -55,7 +55,7 @@ func variations() []variation {
 		{
 			name: "another machine", primed: true, path: "c",
 			write: writeOptions{reverse: true, mtime: time.Date(1991, 2, 3, 4, 5, 6, 0, time.UTC)},
-			run: run1{
+			run: start{
 				umask: "000", stdin: true, wrap: []string{"nice", "-n", "19", "taskset", "-c", "0"},
 				env: []string{"TZ=America/St_Johns", "LC_ALL=C"},
 			},
@@ -64,8 +64,8 @@ func variations() []variation {
 		{
 			name: "poisoned environment", primed: true, path: "d",
 			write: writeOptions{mtime: time.Date(2037, 2, 3, 4, 5, 6, 0, time.UTC)},
-			run: run1{
-				wrap: []string{"/bin/sh", "-c", `ulimit -n 512; ulimit -s 4096; exec "$@"`, "sh"},
+			run: start{
+				wrap: []string{"/bin/sh", "-c", `ulimit -S -n 512; ulimit -S -s 4096; exec "$@"`, "sh"},
 				env: []string{
 					"ERL_FLAGS=+S 4:4 -setcookie poison", "ERL_AFLAGS=+A 7", "ERL_ZFLAGS=-hidden", "ERL_LIBS=/poison", "ERL_COMPILER_OPTIONS=[debug_info]",
 					"ELIXIR_ERL_OPTIONS=+fnl", "MIX_ENV=dev", "MIX_TARGET=poison", "MIX_HOME=/poison", "MIX_DEPS_PATH=/poison", "MIX_BUILD_PATH=/poison",
@@ -77,32 +77,30 @@ func variations() []variation {
 				},
 			},
 			home: map[string]string{
-				".gitconfig":                 "[core]\n\tautocrlf = true\n\texcludesFile = ~/ignore\n[log]\n\tshowSignature = true\n[status]\n\tshowUntrackedFiles = no\n[color]\n\tui = always\n",
-				"ignore":                     "*.ex\n",
-				".mix/config.exs":            "raise \"poison\"\n",
-				".hex/hex.config":            "{<<\"poison\">>,true}.\n",
-				".erlang":                    "io:format(\"poison\").\n",
-				".erlang.cookie":             "POISON",
-				".iex.exs":                   "raise \"poison\"\n",
-				".netrc":                     "default login poison password poison\n",
+				".gitconfig":                  "[core]\n\tautocrlf = true\n\texcludesFile = ~/ignore\n[log]\n\tshowSignature = true\n[status]\n\tshowUntrackedFiles = no\n[color]\n\tui = always\n",
+				"ignore":                      "*.ex\n",
+				".mix/config.exs":             "raise \"poison\"\n",
+				".hex/hex.config":             "{<<\"poison\">>,true}.\n",
+				".erlang":                     "io:format(\"poison\").\n",
+				".erlang.cookie":              "POISON",
+				".iex.exs":                    "raise \"poison\"\n",
+				".netrc":                      "default login poison password poison\n",
 				".config/rebar3/rebar.config": "{plugins, [poison]}.\n",
-				".bashrc":                    "exit 1\n",
-				".profile":                   "exit 1\n",
+				".bashrc":                     "exit 1\n",
+				".profile":                    "exit 1\n",
 			},
 			args: []string{"--jobs", "2"},
 		},
 	}
 }
 
-// TestE2EMatrix builds each example under every variation: the release's
+// testMatrix builds each example under every variation: the release's
 // archive and the image's manifest are the same bytes each time.
-func TestE2EMatrix(t *testing.T) {
-	needRoot := needRoot
+func (k *kit) testMatrix(t *testing.T) {
+	needRoot(t)
+	needTools(t, "taskset", "unshare", "setpriv", "nice")
 	for _, name := range []string{"hello", "shop"} {
 		t.Run(name, func(t *testing.T) {
-			k := e2e(t)
-			needRoot(t)
-			needTools(t, "taskset", "unshare", "setpriv", "nice")
 			s := k.exampleFor(t, name)
 			var first digests
 			var archive string
@@ -126,7 +124,7 @@ func TestE2EMatrix(t *testing.T) {
 
 // again builds once more what the store knows, into another folder; then after
 // an edit that is taken back.
-func (k *kit) again(t *testing.T, o run1, s source1, want digests) {
+func (k *kit) again(t *testing.T, o start, s app, want digests) {
 	t.Helper()
 	if got, _ := k.build(t, o, "-o", filepath.Join(filepath.Dir(o.home), "another folder")); got != want {
 		t.Errorf("from the store, into another folder: %s differs", diffNames(got, want))
@@ -165,7 +163,7 @@ func diffNames(a, b digests) string {
 }
 
 // exampleFor is example, with what the example needs served.
-func (k *kit) exampleFor(t *testing.T, name string) source1 {
+func (k *kit) exampleFor(t *testing.T, name string) app {
 	t.Helper()
 	if name == "shop" {
 		if err := k.mirror.startHex(); err != nil {
@@ -175,8 +173,14 @@ func (k *kit) exampleFor(t *testing.T, name string) source1 {
 	return k.example(t, name)
 }
 
-// vary builds a source under a variation.
-func (k *kit) vary(t *testing.T, s source1, v variation) (run1, []string, digests) {
+// vary builds a project under a variation.
+func (k *kit) vary(t *testing.T, s app, v variation) (start, []string, digests) {
+	t.Helper()
+	return k.varyPrimed(t, s, s, v)
+}
+
+// varyPrimed is vary with the toolchain, if v wants one, of another project.
+func (k *kit) varyPrimed(t *testing.T, s, toolchain app, v variation) (start, []string, digests) {
 	t.Helper()
 	dir := folder(t)
 	o := v.run
@@ -189,7 +193,7 @@ func (k *kit) vary(t *testing.T, s source1, v variation) (run1, []string, digest
 		}
 	}
 	if v.primed {
-		o.home = k.primedHome(t, s, v.run.uid)
+		o.home = k.primedHome(t, toolchain, v.run.uid)
 	}
 	o.user = o.home + ".user"
 	for name, text := range v.home {
@@ -205,13 +209,12 @@ func (k *kit) vary(t *testing.T, s source1, v variation) (run1, []string, digest
 	return o, paths, got
 }
 
-// TestE2EClock builds with the machine's clock a year ahead. Only the kernel's
+// testClock builds with the machine's clock a year ahead. Only the kernel's
 // own clock will do: retort is static and the virtual machine in the sandbox
 // reads the clock through the vDSO, so no preloaded library reaches either,
 // and a time namespace does not move CLOCK_REALTIME. It disturbs whatever else
 // runs on the machine for some seconds, hence a variable of its own.
-func TestE2EClock(t *testing.T) {
-	k := e2e(t)
+func (k *kit) testClock(t *testing.T) {
 	if os.Getenv("RETORT_E2E_CLOCK") != "1" {
 		t.Skip("moves this machine's clock by a year for some seconds: set RETORT_E2E_CLOCK=1")
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/retort-build/retort/env"
@@ -30,20 +31,21 @@ type mirror struct {
 // A fault takes the place of an answer if it returns true.
 type fault func(w http.ResponseWriter, path, file string) bool
 
-func newMirror(k *kit) *mirror {
+func newMirror(t *testing.T, k *kit) *mirror {
 	m := &mirror{kit: k, files: map[string]string{}}
 	m.server = httptest.NewServer(http.HandlerFunc(m.serve))
+	t.Cleanup(m.server.Close)
 	m.hex = sync.OnceValues(func() (*httptest.Server, error) {
 		repo, err := hexRepository()
 		if err != nil {
 			return nil, err
 		}
-		return httptest.NewServer(repo.Handler()), nil
+		server := httptest.NewServer(repo.Handler())
+		t.Cleanup(server.Close)
+		return server, nil
 	})
 	return m
 }
-
-func (m *mirror) close() { m.server.Close() }
 
 func (m *mirror) url() string { return m.server.URL }
 
