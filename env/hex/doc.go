@@ -6,8 +6,8 @@
 // repositories ([Candidates]), and the signed registry, which is read to pin
 // rebar3 plugins that no mix.lock names ([Resolver]).
 //
-// The package downloads nothing itself and writes to no disk: bytes come
-// through a [Fetcher] or an io.ReaderAt, files leave through a [Sink].
+// It writes to no disk: tarballs come through an io.ReaderAt, files leave
+// through a [Sink]. Only a [Resolver] downloads.
 //
 // Invariants:
 //   - No byte of a tarball is looked at before the whole has the checksum that
