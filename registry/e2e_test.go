@@ -272,7 +272,7 @@ func TestE2EHelloRuns(t *testing.T) {
 			answer, stopped := serve(t, bundle)
 			t.Logf("answer:\n%sstopped after %v", answer, stopped)
 			for _, want := range []string{
-				"greeting=hello\n", "tls=true\n", "localhost=true\n", "encoding=utf8\n", "distributed=false\n",
+				"greeting=hello\n", "tls=tlsv1.3\n", "localhost=true\n", "encoding=utf8\n", "distributed=false\n",
 				`environment=["hello", "0.1.0", "/app"]`, "mode={:ok, [[~c\"embedded\"]]}", "sha256=",
 			} {
 				if !strings.Contains(answer, want) {
@@ -306,13 +306,14 @@ func serve(t *testing.T, bundle string) (answer string, stopped time.Duration) {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	client := &http.Client{Timeout: 10 * time.Second}
 	for range 300 {
 		select {
 		case err := <-done:
 			t.Fatalf("the release ended: %v\n%s", err, log.String())
 		case <-time.After(50 * time.Millisecond):
 		}
-		response, err := http.Get(url)
+		response, err := client.Get(url)
 		if err != nil {
 			continue
 		}

@@ -58,7 +58,7 @@ func readRelease(t Tree, name string) (release, error) {
 	}
 	for _, p := range []string{
 		"erts-" + r.erts + "/bin/erlexec", "erts-" + r.erts + "/bin/beam.smp",
-		r.dir("start.boot"), r.dir("start_clean.boot"), r.dir("sys.config"), r.dir("vm.args"),
+		r.dir("start.boot"), r.dir("start_clean.boot"), r.dir("sys.config"), r.dir("vm.args"), r.dir(r.name + ".rel"),
 	} {
 		if !have[p] {
 			return release{}, fmt.Errorf("read release %s: no file %s", r.name, p)

@@ -7,7 +7,8 @@ defmodule Hello do
     {:ok, socket} =
       :gen_tcp.listen(port(), [:binary, packet: :http_bin, active: false, reuseaddr: true])
 
-    Supervisor.start_link([{Task, fn -> serve(socket) end}], strategy: :one_for_one)
+    server = Supervisor.child_spec({Task, fn -> serve(socket) end}, restart: :permanent)
+    Supervisor.start_link([server], strategy: :one_for_one)
   end
 
   defp port, do: Application.fetch_env!(:hello, :port)
@@ -33,7 +34,7 @@ defmodule Hello do
       [
         greeting: Application.fetch_env!(:hello, :greeting),
         sha256: Base.encode16(:crypto.hash(:sha256, "retort"), case: :lower),
-        tls: match?({:ok, _}, :ssl.start()) or :ssl.start() == :ok,
+        tls: handshake(),
         cacerts: length(:public_key.cacerts_get()),
         localhost: match?({:ok, _}, :inet.gethostbyname(~c"localhost")),
         encoding: :file.native_name_encoding(),
@@ -45,5 +46,34 @@ defmodule Hello do
       ],
       fn {key, value} -> "#{key}=#{value}\n" end
     )
+  end
+
+  defp handshake do
+    chain = %{
+      root: [digest: :sha256, key: {:namedCurve, :secp256r1}],
+      intermediates: [],
+      peer: [digest: :sha256, key: {:namedCurve, :secp256r1}]
+    }
+
+    %{server_config: server, client_config: client} =
+      :public_key.pkix_test_data(%{server_chain: chain, client_chain: chain})
+
+    {:ok, listener} = :ssl.listen(0, server)
+    {:ok, {_, port}} = :ssl.sockname(listener)
+
+    answer =
+      Task.async(fn ->
+        {:ok, socket} = :ssl.transport_accept(listener)
+        {:ok, socket} = :ssl.handshake(socket)
+        :ok = :ssl.send(socket, "hello")
+        :ssl.close(socket)
+      end)
+
+    options = [:binary, active: false, verify: :verify_peer, server_name_indication: :disable]
+    {:ok, socket} = :ssl.connect({127, 0, 0, 1}, port, options ++ client)
+    {:ok, "hello"} = :ssl.recv(socket, 5)
+    {:ok, [protocol: version]} = :ssl.connection_information(socket, [:protocol])
+    :ok = Task.await(answer)
+    version
   end
 end
