@@ -3,8 +3,10 @@ package configure
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -97,8 +99,11 @@ func (s *session) configure(ctx context.Context) error {
 // runScript interprets a maintainer script of a package, if it has one.
 func (s *session) runScript(ctx context.Context, p Package, script string, params []string) error {
 	text, err := s.v.readFile(dpkgDir + "info/" + p.Name + "." + script)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return nil // packages without scripts are the rule
+		return fmt.Errorf("%s of %s: %w", script, p.Name, err)
 	}
 	if !isShell(string(text)) {
 		if script == "config" { // it could only ask what keeps its default
@@ -188,8 +193,11 @@ func (s *session) runTriggers(ctx context.Context) error {
 	interests := make([][]string, len(s.order))
 	for i, p := range s.order {
 		b, err := s.v.readFile(dpkgDir + "info/" + p.Name + ".triggers")
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if err != nil {
+			return fmt.Errorf("triggers of %s: %w", p.Name, err)
 		}
 		for _, l := range lines(b) {
 			f := strings.Fields(l)
@@ -207,7 +215,7 @@ func (s *session) runTriggers(ctx context.Context) error {
 	for i, p := range s.order {
 		var pulled []string
 		for _, name := range interests[i] {
-			if s.triggered[name] || strings.HasPrefix(name, "/") && s.shipsBelow(p.Name, name) {
+			if s.triggered[name] || strings.HasPrefix(name, "/") && s.hasBelow(name) {
 				pulled = append(pulled, name)
 			}
 		}
@@ -222,8 +230,8 @@ func (s *session) runTriggers(ctx context.Context) error {
 	return nil
 }
 
-// shipsBelow says that a package, not the one asking, has files at a path.
-func (s *session) shipsBelow(_, dir string) bool {
+// hasBelow says that there are files at a path.
+func (s *session) hasBelow(dir string) bool {
 	n, err := s.v.find(dir, true)
 	return err == nil && (n.kind != tarball.Dir || len(n.children) > 0)
 }

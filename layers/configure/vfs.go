@@ -206,7 +206,9 @@ func (n node) content() ([]byte, error) {
 func (b *baseFile) open() (*os.File, error) {
 	f, err := b.root.OpenFile(b.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		// Not wrapped: the layer lacks what it says it has, which must not pass
+		// for a file that does not exist.
+		return nil, fmt.Errorf("open packaged file: %v", err) //nolint:errorlint
 	}
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
 		f.Close()

@@ -266,9 +266,9 @@ func TestRefuse(t *testing.T) {
 		{"wrong version", good, Options{Want: Identity{Version: "1"}}, `Version is "1:2.0-1"`},
 		{"no control", arOf(bin, arFile{"control.tar", tarOf(t)}, data), Options{}, "no control file"},
 		{"control path", debOf(t, []file{{name: "./a/b", content: "x"}}, nil), Options{}, "a/b"},
-		{"control twice", debOf(t, []file{{name: "./control", content: stanza}}, nil), Options{}, "twice"},
+		{"control twice", debOf(t, []file{{name: "./control", content: stanza}}, nil), Options{}, "duplicate"},
 		{"path up", debOf(t, nil, []file{{name: "./../x", content: "x"}}), Options{}, "../x"},
-		{"path twice", debOf(t, nil, []file{{name: "./x", content: "x"}, {name: "./x", content: "y"}}), Options{}, "twice"},
+		{"path twice", debOf(t, nil, []file{{name: "./x", content: "x"}, {name: "./x", content: "y"}}), Options{}, "duplicate"},
 		{"below link", debOf(t, nil, []file{{name: "./x", symlink: "/etc"}, {name: "./x/passwd", content: "y"}}), Options{}, "x"},
 		{"hard link out", debOf(t, nil, []file{{name: "./x", link: "etc/shadow"}}), Options{}, "etc/shadow"},
 		{"own database", debOf(t, nil, []file{{name: "./var/lib/dpkg/status.d/hello", content: "x"}}), Options{}, "twice"},
@@ -276,7 +276,7 @@ func TestRefuse(t *testing.T) {
 		{"md5 missing", debOf(t, []file{{name: "./md5sums", content: sumLine("b", "b")}}, nil), Options{}, "b is not in data.tar"},
 		{"damaged block", arOf(bin, control, arFile{"data.tar.xz", damaged}), Options{Jobs: 2}, "data.tar: "},
 		{"damaged stream", arOf(bin, control, arFile{"data.tar.xz", damaged}), Options{}, "data.tar: "},
-		{"behind tar", arOf(bin, control, arFile{"data.tar", append(data.content, "more"...)}), Options{}, "behind the end"},
+		{"behind tar", arOf(bin, control, arFile{"data.tar", append(data.content, "more"...)}), Options{}, "after the end"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := unpackBytes(t, tt.deb, tt.opt)
