@@ -181,6 +181,9 @@ func assign(stmt *syntax.Stmt, vars map[string]string) (reason string) {
 		}
 		value := ""
 		if a.Value != nil {
+			if reason := runtimeValue(a.Value, a.Name.Value, vars); reason != "" {
+				return reason
+			}
 			var err error
 			if value, err = expand.Literal(config, a.Value); err != nil {
 				return err.Error()
@@ -195,6 +198,10 @@ func assign(stmt *syntax.Stmt, vars map[string]string) (reason string) {
 		return other
 	}
 	for _, arg := range call.Args[1:] {
+		name, _, _ := strings.Cut(leading(arg), "=")
+		if reason := runtimeValue(arg, name, vars); reason != "" {
+			return reason
+		}
 		text, err := expand.Literal(config, arg)
 		if err != nil {
 			return err.Error()
@@ -206,6 +213,38 @@ func assign(stmt *syntax.Stmt, vars map[string]string) (reason string) {
 		}
 	}
 	return ""
+}
+
+// leading is the literal text that a word begins with.
+func leading(w *syntax.Word) string {
+	if len(w.Parts) > 0 {
+		if lit, ok := w.Parts[0].(*syntax.Lit); ok {
+			return lit.Value
+		}
+	}
+	return ""
+}
+
+// runtimeValue says which variable of a word is only known when the release
+// starts. X=${X:-default} is no such case, as the image's environment has the
+// same effect, unless the value becomes an argument.
+func runtimeValue(w *syntax.Word, self string, vars map[string]string) (reason string) {
+	syntax.Walk(w, func(node syntax.Node) bool {
+		p, ok := node.(*syntax.ParamExp)
+		if !ok {
+			return reason == ""
+		}
+		name := ""
+		if p.Param != nil {
+			name = p.Param.Value
+		}
+		known := vars[name] != "" || name == self && !strings.HasPrefix(name, "RELEASE_") && name != "ELIXIR_ERL_OPTIONS"
+		if !known && reason == "" {
+			reason = "$" + name + " is only known at run time"
+		}
+		return reason == ""
+	})
+	return reason
 }
 
 // argv is the command that "bin/NAME start" of the release ends up as, through

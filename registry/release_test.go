@@ -57,6 +57,9 @@ func TestComposeSaysWhatNeedsAShell(t *testing.T) {
 		"line 1: is more than":       text("releases/0.1.0/env.sh", "if [ -n \"$X\" ]; then export A=1; fi\n"),
 		"line 2: ":                   text("releases/0.1.0/env.sh", "#!/bin/sh\nexport NODE=shop@$(hostname)\n"),
 		"NOT_SET":                    text("releases/0.1.0/env.sh", "export NODE=shop@$NOT_SET\n"),
+		"$POD is only known":         text("releases/0.1.0/env.sh", "export NODE=\"shop@${POD:-local}\"\n"),
+		"$RELEASE_NODE is only":      text("releases/0.1.0/env.sh", "RELEASE_NODE=${RELEASE_NODE:-shop}\n"),
+		"$1 is only":                 text("releases/0.1.0/env.sh", "export COMMAND=\"$1\"\n"),
 		"line 1: is more":            text("releases/0.1.0/env.sh", ". /etc/default/shop\n"),
 		"reboot_system_after_config": text("releases/0.1.0/sys.config", "%% coding: utf-8\n%% RUNTIME_CONFIG=true\n[].\n"),
 	}
