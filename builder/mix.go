@@ -32,6 +32,9 @@ const (
 //go:embed mix/project.exs
 var projectScript []byte
 
+//go:embed mix/deps.exs
+var depsScript []byte
+
 //go:embed mix/release.exs
 var releaseScript []byte
 
@@ -50,6 +53,7 @@ func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
 var scripts = map[string][]byte{
 	"etc/group":          []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
 	"etc/passwd":         []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+	"retort/deps.exs":    depsScript,
 	"retort/project.exs": projectScript,
 	"retort/release.exs": releaseScript,
 }
@@ -117,7 +121,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 			Name: StepDeps, Kind: layers.Run, Platform: a.Platform,
 			Root: a.Native.Packages, Over: []string{a.Native.Config, stepScripts},
 			Work: append(names(sources), stepMix),
-			Dir:  dir, Argv: append([]string{"/usr/bin/mix", "deps.compile"}, hexApps(p)...), Env: a.env(),
+			Dir:  dir, Argv: append([]string{"/usr/bin/elixir", "/retort/deps.exs"}, hexApps(p)...), Env: a.env(),
 			Outputs: []layers.Output{{Path: "_build"}, {Path: "deps"}},
 		}
 		plan = plan.Append(deps)

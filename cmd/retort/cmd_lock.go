@@ -142,7 +142,7 @@ func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, er
 		AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
 	}
 	if slices.Contains(o.update, "all") {
-		req.Previous, req.Update = nil, nil
+		req.Update, req.UpdateAll = nil, true
 	}
 	if day := l.config.Base.Snapshot; day != "" {
 		at, err := time.Parse(time.DateOnly, day)
@@ -209,6 +209,7 @@ func tools(t env.Toolchain) map[string]string {
 // plugins pins the rebar3 plugins of the manifest. Pins that still fit stay.
 func (l *locker) plugins(ctx context.Context, lock *env.Lock, o lockOptions) error {
 	want := l.config.Hex.Plugins
+	lock.Plugins = nil
 	if len(want) == 0 {
 		return nil
 	}
