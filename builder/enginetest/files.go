@@ -97,11 +97,11 @@ func testWork(t *testing.T, s *suite) {
 	write(t, filepath.Join(low, "sub/file"), "low")
 	before, beforeRoot := tree(t, low), tree(t, s.root)
 	w := s.work(t, low)
-	p := s.process("write", "/work/sub/file", "new")
+	p := s.process("write", "/project/sub/file", "new")
 	p.Work = w
 	want(t, "write", s.run(t, p), "ok")
-	p.Argv = []string{"/probe", "read", "/work/sub/file"}
-	p.Work = &builder.Work{Path: "/work", Lowers: []string{w.Upper, low}, Upper: s.work(t).Upper, Tmp: s.work(t).Tmp}
+	p.Argv = []string{"/probe", "read", "/project/sub/file"}
+	p.Work = &builder.Work{Path: "/project", Lowers: []string{w.Upper, low}, Upper: s.work(t).Upper, Tmp: s.work(t).Tmp}
 	p.Work.Tmp = filepath.Join(filepath.Dir(p.Work.Upper), "tmp")
 	want(t, "read in a later run", s.run(t, p), "new")
 	if data, err := os.ReadFile(filepath.Join(w.Upper, "sub/file")); err != nil || string(data) != "new" {
@@ -127,7 +127,7 @@ func testRemoval(t *testing.T, s *suite) {
 	write(t, filepath.Join(low, "dir/inner"), "x")
 	before := tree(t, low)
 	w := s.work(t, low)
-	p := s.process("remove", "/work/gone")
+	p := s.process("remove", "/project/gone")
 	p.Work = w
 	want(t, "remove", s.run(t, p), "ok")
 	var st unix.Stat_t
@@ -138,14 +138,14 @@ func testRemoval(t *testing.T, s *suite) {
 		t.Errorf("removal left mode %o, device %d; want a whiteout", st.Mode, st.Rdev)
 	}
 	w = s.work(t, low)
-	p.Work, p.Argv = w, []string{"/probe", "remove", "/work/dir"}
+	p.Work, p.Argv = w, []string{"/probe", "remove", "/project/dir"}
 	want(t, "remove a directory", s.run(t, p), "ok")
 	want(t, "lower afterwards", tree(t, low), before)
 }
 
 func testEmptyWork(t *testing.T, s *suite) {
 	w := s.work(t)
-	p := s.process("write", "/work/file", "x")
+	p := s.process("write", "/project/file", "x")
 	p.Work = w
 	want(t, "write", s.run(t, p), "ok")
 	want(t, "upper", strings.Join(names(t, w.Upper), " "), "file")
@@ -264,8 +264,8 @@ func testManyLowers(t *testing.T, s *suite) {
 
 func testDeepPaths(t *testing.T, s *suite) {
 	deep := filepath.Join(s.dir, strings.Repeat("deep directory/ä:,=\\/", 40))
-	p := s.process("write", "/work/x", "x")
-	p.Work = &builder.Work{Path: "/work", Upper: filepath.Join(deep, "upper"), Tmp: filepath.Join(deep, "tmp")}
+	p := s.process("write", "/project/x", "x")
+	p.Work = &builder.Work{Path: "/project", Upper: filepath.Join(deep, "upper"), Tmp: filepath.Join(deep, "tmp")}
 	for i := range 3 {
 		root, low := filepath.Join(deep, fmt.Sprint("r:", i)), filepath.Join(deep, fmt.Sprint("l,", i))
 		write(t, filepath.Join(root, "file"), "x")

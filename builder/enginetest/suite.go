@@ -162,14 +162,14 @@ func control(t *testing.T, what string, found bool) {
 	}
 }
 
-// work makes the directories of a project mount at /work.
+// work makes the directories of a project mount at /project.
 func (s *suite) work(t *testing.T, lowers ...string) *builder.Work {
 	t.Helper()
 	dir, err := os.MkdirTemp(s.dir, "work-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &builder.Work{Path: "/work", Lowers: lowers, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")}
+	w := &builder.Work{Path: "/project", Lowers: lowers, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")}
 	mkdir(t, w.Upper)
 	mkdir(t, w.Tmp)
 	return w

@@ -29,8 +29,9 @@ func startInit(std []*os.File, control *os.File) (*child, error) {
 		Dir:   "/",
 		Files: append(std, control),
 		// One processor and no garbage collection: the init works for some
-		// milliseconds and then only waits.
-		Env: []string{"GOMAXPROCS=1", "GOGC=off"},
+		// milliseconds and then only waits. Race tests would else end each run
+		// with a second of sleep.
+		Env: []string{"GOMAXPROCS=1", "GOGC=off", "GORACE=atexit_sleep_ms=0"},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 				unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,

@@ -71,9 +71,9 @@ func tryOut(ctx context.Context) (checks []Check, err error) {
 	var out bytes.Buffer
 	err = (&Engine{}).Run(ctx, builder.Process{
 		Root:  []string{sub("a"), sub("b")},
-		Work:  &builder.Work{Path: "/work", Lowers: []string{sub("lower")}, Upper: sub("upper"), Tmp: sub("tmp")},
+		Work:  &builder.Work{Path: "/project", Lowers: []string{sub("lower")}, Upper: sub("upper"), Tmp: sub("tmp")},
 		Binds: []builder.Bind{{Source: self, Target: "/" + probeName}},
-		Argv:  []string{"/" + probeName}, Dir: "/work", Stdout: &out,
+		Argv:  []string{"/" + probeName}, Dir: "/project", Stdout: &out,
 	})
 	if err != nil {
 		return nil, err

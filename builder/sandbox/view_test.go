@@ -66,7 +66,7 @@ func mountTable(t *testing.T, e *Engine) string {
 	}
 	runOrSkip(t, e, builder.Process{
 		Root: []string{newRoot(t), t.TempDir()}, Tmpfs: []string{"/tmp"},
-		Work:   &builder.Work{Path: "/work", Lowers: []string{filepath.Join(dir, "lower")}, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")},
+		Work:   &builder.Work{Path: "/project", Lowers: []string{filepath.Join(dir, "lower")}, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")},
 		Argv:   []string{"/test", testProgram, "read", "/proc/self/mountinfo"},
 		Stdout: &out,
 	})
@@ -92,7 +92,7 @@ func TestMountTable(t *testing.T) {
 	for _, want := range []string{
 		"/ / ro,nosuid,nodev,relatime - overlay none ro,lowerdir+=/proc/self/fd/99,lowerdir+=/proc/self/fd/100,lowerdir+=/proc/self/fd/101",
 		"/proc/empty /proc/keys ro,nosuid,nodev,noexec,relatime - tmpfs none",
-		"/ /work rw,nosuid,nodev,relatime - overlay none rw,lowerdir+=/proc/self/fd/100,upperdir=/proc/self/fd/90,workdir=/proc/self/fd/91",
+		"/ /project rw,nosuid,nodev,relatime - overlay none rw,lowerdir+=/proc/self/fd/100,upperdir=/proc/self/fd/90,workdir=/proc/self/fd/91",
 	} {
 		if !strings.Contains(first, "\n"+want) && !strings.HasPrefix(first, want) {
 			t.Errorf("mount table lacks %q:\n%s", want, first)
@@ -142,7 +142,7 @@ func TestLegacy(t *testing.T) {
 	}
 	var out bytes.Buffer
 	dir := t.TempDir()
-	w := &builder.Work{Path: "/work", Lowers: []string{low}, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")}
+	w := &builder.Work{Path: "/project", Lowers: []string{low}, Upper: filepath.Join(dir, "upper"), Tmp: filepath.Join(dir, "tmp")}
 	for _, d := range []string{w.Upper, w.Tmp} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -150,13 +150,13 @@ func TestLegacy(t *testing.T) {
 	}
 	p := builder.Process{
 		Root: append(dirs[1:], low, root), Work: w, Stdout: &out, Stderr: &out,
-		Argv: []string{"/test", testProgram, "read", "/file", "/work/file", "/proc/self/mountinfo"},
+		Argv: []string{"/test", testProgram, "read", "/file", "/project/file", "/proc/self/mountinfo"},
 	}
 	runOrSkip(t, e, p)
 	if !strings.HasPrefix(out.String(), "lowlow") || !strings.Contains(out.String(), "lowerdir=99:100:101:") {
 		t.Errorf("got %.300q", out.String())
 	}
-	p.Argv = []string{"/test", testProgram, "write", "/work/new", "x"}
+	p.Argv = []string{"/test", testProgram, "write", "/project/new", "x"}
 	runOrSkip(t, e, p)
 	if _, err := os.Stat(filepath.Join(w.Upper, "new")); err != nil {
 		t.Error(err)

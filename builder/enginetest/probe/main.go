@@ -43,7 +43,7 @@ var verbs = map[string]func([]string) string{
 	"rlimits":    rlimits,
 	"list":       list,
 	"read":       read,
-	"size":       func(args []string) string { b, err := os.ReadFile(args[0]); return strconv.Itoa(len(b)) + outcome(err) },
+	"size":       size,
 	"mode":       mode,
 	"write":      func(args []string) string { return result(os.WriteFile(args[0], []byte(args[1]), 0o666)) },
 	"open":       openFor,
@@ -168,6 +168,16 @@ func list(args []string) string {
 func read(args []string) string {
 	b, err := os.ReadFile(args[0])
 	return string(b) + outcome(err)
+}
+
+// size prints for each file how many bytes can be read from it.
+func size(files []string) string {
+	var out []string
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		out = append(out, file+"="+strconv.Itoa(len(b))+outcome(err))
+	}
+	return strings.Join(out, " ")
 }
 
 func mode(args []string) string {

@@ -93,9 +93,19 @@ var calls = map[string][]uintptr{
 	"setuid":            {unix.SYS_SETUID, 0},
 }
 
-// call tries one of calls and prints the error, or "ok".
-func call(args []string) string {
-	switch args[0] {
+// call tries the named calls and prints for each the error, or "ok".
+func call(names []string) string {
+	// Some change the thread: it must not be used any more.
+	runtime.LockOSThread()
+	var out []string
+	for _, name := range names {
+		out = append(out, name+"="+callOne(name))
+	}
+	return strings.Join(out, " ")
+}
+
+func callOne(name string) string {
+	switch name {
 	case "remount":
 		return result(unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND, ""))
 	case "remount_through_fd":
@@ -105,14 +115,12 @@ func call(args []string) string {
 	case "chroot":
 		return result(unix.Chroot("/"))
 	}
-	c, ok := calls[args[0]]
+	c, ok := calls[name]
 	if !ok || len(c) == 0 {
 		return "error: unknown"
 	}
 	var a [7]uintptr
 	copy(a[:], c)
-	// Some change the thread: it must not be used any more.
-	runtime.LockOSThread()
 	_, _, errno := syscall.RawSyscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6])
 	return result(errnoError(errno))
 }
