@@ -54,32 +54,22 @@ func encodeCache(libs []library, flags int32, generator string) []byte {
 	b = append(b, table...)
 	b = append(b, make([]byte, int(extension)-len(b))...)
 
+	// The list of hwcaps precedes the generator, whose section is the first.
+	list := uint32(4 * len(caps))
 	sections := uint32(1)
-	if len(caps) > 0 {
+	if list > 0 {
 		sections = 2
 	}
 	data := extension + 8 + 16*sections
 	b = le.AppendUint32(b, cacheExtension)
 	b = le.AppendUint32(b, sections)
-	for _, v := range []uint32{0, 0, data, uint32(len(generator))} {
+	for _, v := range []uint32{0, 0, data + list, uint32(len(generator)), 1, 0, data, list}[:4*sections] {
 		b = le.AppendUint32(b, v)
 	}
-	if len(caps) > 0 {
-		at := (data + uint32(len(generator)) + 3) &^ 3
-		for _, v := range []uint32{1, 0, at, uint32(4 * len(caps))} {
-			b = le.AppendUint32(b, v)
-		}
+	for _, c := range caps {
+		b = le.AppendUint32(b, base+offsets[c])
 	}
-	b = append(b, generator...)
-	if len(caps) > 0 {
-		for len(b)%4 != 0 {
-			b = append(b, 0)
-		}
-		for _, c := range caps {
-			b = le.AppendUint32(b, base+offsets[c])
-		}
-	}
-	return b
+	return append(b, generator...)
 }
 
 // tailTable joins strings, each ended by a zero byte, so that one which ends

@@ -131,7 +131,7 @@ type oracle struct {
 	ours string // where they are unpacked
 }
 
-func cacheDir(t *testing.T) string {
+func cacheDir(t testing.TB) string {
 	dir := os.Getenv("RETORT_TEST_CACHE")
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -147,7 +147,7 @@ func cacheDir(t *testing.T) string {
 }
 
 // makeOracle has mmdebstrap make a root and keep the packages it is made of.
-func makeOracle(t *testing.T, name, suite, include string) oracle {
+func makeOracle(t testing.TB, name, suite, include string) oracle {
 	base := filepath.Join(cacheDir(t), name)
 	o := oracle{root: base + ".root", debs: base + ".debs", ours: base + ".ours"}
 	if _, err := os.Stat(o.root); err == nil {
@@ -178,7 +178,7 @@ func makeOracle(t *testing.T, name, suite, include string) oracle {
 }
 
 // mirror is the first Debian mirror in this machine's APT sources.
-func mirror(t *testing.T) string {
+func mirror(t testing.TB) string {
 	files, _ := filepath.Glob("/etc/apt/sources.list.d/*")
 	re := regexp.MustCompile(`(?m)^(?:URIs:|deb(?: \[[^]]*\])?)\s+(https?://\S+/debian)/?(?:\s|$)`)
 	for _, f := range append(files, "/etc/apt/sources.list") {
@@ -198,11 +198,21 @@ type unpacked struct {
 }
 
 // unpack unpacks the oracle's packages into a directory each.
-func (o oracle) unpack(t *testing.T, rewrite bool) Input {
+func (o oracle) unpack(t testing.TB, rewrite bool) Input {
 	files, err := filepath.Glob(o.debs + "/*.deb")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no packages in %s: %v", o.debs, err)
 	}
+	sizes := make(map[string]int64)
+	for _, f := range files {
+		fi, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[f] = fi.Size()
+	}
+	// Largest first, so that no large one is left for the end.
+	slices.SortFunc(files, func(a, b string) int { return int(sizes[b] - sizes[a]) })
 	all := make([]unpacked, len(files))
 	g, ctx := errgroup.WithContext(t.Context())
 	g.SetLimit(2)
