@@ -74,7 +74,7 @@ func ParseProject(data []byte) (Project, error) {
 		}
 	}
 	if p.App == "" && !p.Umbrella {
-		return p, errors.New("mix.exs names neither app: nor apps_path:")
+		return p, errors.New("mix.exs names neither an app nor an apps_path")
 	}
 	return p, nil
 }
@@ -91,7 +91,7 @@ func (p Project) ReleaseName(want string) (string, error) {
 	case want != "" && slices.Contains(known, want):
 		return want, nil
 	case want != "" && len(known) == 0:
-		return "", fmt.Errorf("release %q: mix.exs of this umbrella has no releases: add one under releases:", want)
+		return "", fmt.Errorf("release %q: mix.exs of this umbrella has no releases", want)
 	case want != "":
 		return "", fmt.Errorf("release %q is not in mix.exs, which has: %s", want, list)
 	case p.DefaultRelease != "":
@@ -99,7 +99,7 @@ func (p Project) ReleaseName(want string) (string, error) {
 	case len(known) == 1:
 		return known[0], nil
 	case len(known) == 0:
-		return "", errors.New("mix.exs of this umbrella has no releases: add one under releases:")
+		return "", errors.New("mix.exs of this umbrella has no releases: add one to its list")
 	}
 	return "", fmt.Errorf("mix.exs has several releases (%s): name one with [release] name in toolchain.toml", list)
 }
