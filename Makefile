@@ -16,12 +16,12 @@ check: ## formatting, vet, and what golangci-lint finds if it is installed
 test: ## every test; end-to-end ones too where this machine can run them
 	sh internal/fixture/test.sh
 
-demo: build ## builds examples/hello into examples/hello/dist
+demo: build ## builds examples/hello into dist
 	bin/retort -C examples/hello lock --repair
-	bin/retort -C examples/hello build
+	bin/retort -C examples/hello build -o $(CURDIR)/dist
 
 bench: build ## the figures of docs/benchmarks.md
 	sh internal/fixture/bench.sh
 
 clean:
-	rm -rf bin examples/*/dist
+	rm -rf bin dist examples/*/dist

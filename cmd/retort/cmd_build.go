@@ -51,8 +51,9 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	defer s.close()
 	dir := filepath.Join(s.dir, "dist")
 	if o.out != "" {
-		if dir, err = filepath.Abs(o.out); err != nil {
-			return err
+		// As with go build -C: every path is relative to the folder of -C.
+		if dir = o.out; !filepath.IsAbs(dir) {
+			dir = filepath.Join(s.dir, dir)
 		}
 	}
 	app, err := s.app(ctx)
