@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -76,16 +77,7 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 			return err
 		}
 	}
-	req, err := l.request(ctx, o)
-	if err != nil {
-		return err
-	}
-	var result debian.Result
-	if o.repair {
-		result, err = l.archive.Repair(ctx, req)
-	} else {
-		result, err = l.archive.Resolve(ctx, req)
-	}
+	result, err := l.resolve(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -93,6 +85,26 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 		return err
 	}
 	return l.write(result, o.json)
+}
+
+// resolve asks the archive, and shows how much of its indices has arrived.
+func (l *locker) resolve(ctx context.Context, o lockOptions) (debian.Result, error) {
+	req, err := l.request(ctx, o)
+	if err != nil {
+		return debian.Result{}, err
+	}
+	if l.t.interactive() {
+		var arrived atomic.Int64
+		l.archive.Progress = func(n int64) {
+			l.t.show(fmt.Sprintf("retort: resolve %s, fetched %s", req.Suite, bytesText(arrived.Add(n))))
+		}
+		l.t.show("retort: resolve " + req.Suite)
+		defer l.t.show("")
+	}
+	if o.repair {
+		return l.archive.Repair(ctx, req)
+	}
+	return l.archive.Resolve(ctx, req)
 }
 
 func openLocker(t *terminal) (*locker, error) {
