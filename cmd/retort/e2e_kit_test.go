@@ -45,6 +45,15 @@ func TestE2E(t *testing.T) {
 	t.Run("Matrix", k.testMatrix)
 	t.Run("Clock", k.testClock)
 	t.Run("Canary", k.testCanary)
+	t.Run("Faults", k.testFaults)
+	t.Run("Stale", k.testStale)
+	t.Run("CompileError", k.testCompileError)
+	t.Run("Damage", k.testDamage)
+	t.Run("FullDisk", k.testFullDisk)
+	t.Run("Together", k.testTogether)
+	t.Run("ImageLacks", k.testImageLacks)
+	t.Run("Kill", k.testKill)
+	t.Run("Interrupt", k.testInterrupt)
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.
@@ -159,7 +168,15 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 		}
 	}
 	config := o.home + ".toml"
-	if err := os.WriteFile(config, []byte("[debian]\nsnapshot = \"none\"\n"), 0o644); err != nil {
+	text := "[debian]\nsnapshot = \"none\"\n"
+	if url := k.mirror.hexURL(); url != "" {
+		key := o.home + ".pem"
+		if err := os.WriteFile(key, fixture.HexPublicKey, 0o644); err != nil {
+			return nil, err
+		}
+		text += fmt.Sprintf("[hex]\nmirror = %q\npublic_key = %q\n", url, key)
+	}
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
 	argv := append([]string{k.bin}, args...)
@@ -186,7 +203,6 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + user, "RETORT_HOME=" + o.home, "RETORT_CONFIG=" + config, "RETORT_DEBIAN_MIRROR=" + o.mirror,
-		"HEX_MIRROR=" + k.mirror.hexURL(),
 	}, o.env...)
 	return cmd, nil
 }

@@ -165,3 +165,16 @@ func slowly(d time.Duration) fault {
 		return false
 	}
 }
+
+// onceEach has a fault for the first request of each path, and remembers them.
+// Requests come at the same time, and seen is read when they are over.
+func onceEach(seen map[string]bool, f fault) fault {
+	var mu sync.Mutex
+	return func(w http.ResponseWriter, path, file string) bool {
+		mu.Lock()
+		again := seen[path]
+		seen[path] = true
+		mu.Unlock()
+		return !again && f(w, path, file)
+	}
+}
