@@ -3,8 +3,9 @@ defmodule Hello.Certificate do
 
   @doc "Options for :ssl.listen/2: a fresh P-256 key and its certificate chain."
   def options do
-    key = {:namedCurve, :secp256r1}
-    chain = %{root: [key: key], intermediates: [], peer: [key: key]}
+    # Without a digest it is SHA-1, which no client of today accepts.
+    cert = [key: {:namedCurve, :secp256r1}, digest: :sha256]
+    chain = %{root: cert, intermediates: [], peer: cert}
     %{server_config: config} = :public_key.pkix_test_data(%{server_chain: chain, client_chain: chain})
     Keyword.take(config, [:cert, :key, :cacerts])
   end
