@@ -3,7 +3,6 @@ package configure
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -352,11 +351,8 @@ func (a *awk) call(n *awkNode) string {
 			return ""
 		}
 		return string(r[from-1 : to-1])
-	case "sub", "gsub":
-		return a.replace(n)
 	}
-	a.print(fmt.Sprintf("awk: function %s is not supported", n.text))
-	return ""
+	return a.replace(n) // sub and gsub: the parser lets no other through
 }
 
 // replace is sub and gsub on the line or on a variable or field.

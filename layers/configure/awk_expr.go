@@ -114,6 +114,11 @@ func (p *awkParser) name(name string) (*awkNode, error) {
 		}
 		return &awkNode{op: "name", text: name}, nil
 	}
+	switch name {
+	case "length", "tolower", "toupper", "index", "substr", "sub", "gsub":
+	default:
+		return nil, fmt.Errorf("unsupported function %q", name)
+	}
 	p.i++
 	n := &awkNode{op: "call", text: name}
 	for !p.accept(")") {

@@ -70,6 +70,10 @@ func (sh *shell) dispatch(ctx context.Context, c *call, given string) (int, erro
 		return sh.execFile(ctx, c, absolute(c.dir, given))
 	}
 	if fn, ok := commands()[c.name]; ok {
+		if exclusive[c.name] {
+			sh.db.Lock()
+			defer sh.db.Unlock()
+		}
 		return fn(ctx, c), ctx.Err()
 	}
 	if reason, ok := ignored[c.name]; ok {

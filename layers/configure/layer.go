@@ -87,7 +87,7 @@ type Sink interface {
 }
 
 // Layer adds what configuring the packages changes in their trees to the sink,
-// sorted by path. The sink has seen an unknown part of the entries when there
+// with the directories above: parents first, siblings by name. The sink has seen an unknown part of the entries when there
 // is an error.
 func Layer(ctx context.Context, in Input, sink Sink) (Report, error) {
 	rep, err := layer(ctx, in, sink)

@@ -50,7 +50,7 @@ const info = "var/lib/dpkg/info/"
 
 // base is what every test's layer adds besides what it is about.
 var base = []string{"dev", "etc", "etc/alternatives", "etc/hostname", "etc/hosts", "etc/machine-id", "etc/resolv.conf",
-	"home", "proc", "root", "run", "sys", "tmp", "usr", "var/lib/dpkg/alternatives", "var/tmp"}
+	"home", "proc", "root", "run", "sys", "tmp", "usr", "usr/bin", "var", "var/lib", "var/lib/dpkg", "var/lib/dpkg/alternatives", "var/tmp"}
 
 // configureTree runs Layer over one tree with the packages whose scripts it
 // has.
@@ -330,5 +330,29 @@ func TestSinkError(t *testing.T) {
 	_, err := Layer(t.Context(), Input{Platform: env.LinuxAMD64}, failing{full})
 	if !errors.Is(err, full) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// In a mount the top layer decides what a directory above a changed file is.
+func TestParentsComeAlong(t *testing.T) {
+	dir := tree(t, map[string]string{"root/": "", "srv/a/b/": "", "srv/c/": "", info + "p.postinst": "#!/bin/sh\ntouch /root/x; mkdir /srv/a/b/d\n"})
+	for name, mode := range map[string]os.FileMode{"root": 0o700, "srv/a": 0o711, "srv/c": 0o701} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sink memSink
+	if _, err := Layer(t.Context(), Input{Trees: []Tree{{Dir: dir}}, Packages: []Package{{Name: "p"}}, Platform: env.LinuxAMD64}, &sink); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range sink.entries {
+		if strings.HasPrefix(e.Path, "root") || strings.HasPrefix(e.Path, "srv") {
+			got = append(got, fmt.Sprintf("%s %o", e.Path, e.Mode))
+		}
+	}
+	want := []string{"root 700", "root/x 644", "srv 755", "srv/a 711", "srv/a/b 755", "srv/a/b/d 755"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -34,6 +34,14 @@ func commands() map[string]command {
 	}
 }
 
+// exclusive are the commands that read and change dpkg's or the users'
+// databases. None of them runs another command.
+var exclusive = map[string]bool{
+	"dpkg-divert": true, "dpkg-statoverride": true, "update-alternatives": true, "retort-debconf": true,
+	"adduser": true, "addgroup": true, "useradd": true, "groupadd": true, "usermod": true, "gpasswd": true,
+	"pwconv": true, "grpconv": true, "systemd-sysusers": true,
+}
+
 // ignored are the programs left out on purpose, with the reason why a build
 // environment does not miss what they do.
 var ignored = map[string]string{
@@ -88,7 +96,6 @@ var ignored = map[string]string{
 	"locale-gen":                 "C.UTF-8 is the only locale of a build environment",
 	"update-locale":              "C.UTF-8 is the only locale of a build environment",
 	"update-initramfs":           "there is no kernel",
-	"update-shells.real":         "nobody logs in to a build environment",
 	"debconf":                    "every question keeps its default",
 	"debconf-set-selections":     "every question keeps its default",
 	"ucfr":                       "upgrades do not happen to a layer",

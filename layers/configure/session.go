@@ -24,13 +24,16 @@ type session struct {
 	order  []Package
 	byName map[string]Package
 
-	mu           sync.Mutex // guards what follows: the parts of a pipeline run side by side
+	// The parts of a pipeline run side by side, which the locks are for.
+	db           sync.Mutex // held by the commands in exclusive; guards the next four
 	alternatives map[string]*group
 	diversions   []diversion
 	overrides    []override
 	questions    map[string]*question
-	triggered    map[string]bool
-	current      string // package whose script runs
+
+	mu        sync.Mutex // guards the report and the rest
+	triggered map[string]bool
+	current   string // package whose script runs
 }
 
 func layer(ctx context.Context, in Input, sink Sink) (Report, error) {
@@ -117,7 +120,9 @@ func (s *session) runScript(ctx context.Context, p Package, script string, param
 		dash: !strings.Contains(firstLine(string(text)), "bash"),
 	}
 	sh.umask.Store(0o022)
+	s.mu.Lock()
 	s.current = p.Name
+	s.mu.Unlock()
 	in, err := memFile(nil)
 	if err != nil {
 		return err

@@ -171,16 +171,17 @@ func (v *vfs) snapshot(at string, dir *node) {
 	}
 }
 
-// changes calls fn, in order of paths, for every file that is not as packaged,
-// and returns the packaged paths that are gone.
+// changes calls fn for every file that is not as packaged, and for the
+// directories above it: parents first, siblings by name. It returns the
+// packaged paths that are gone.
 func (v *vfs) changes(fn func(tarball.Entry, io.Reader) error) ([]string, error) {
-	seen := make(map[string]bool)
-	if err := v.changesIn("", v.root, seen, fn); err != nil {
+	d := differ{v: v, seen: make(map[string]bool), fn: fn}
+	if err := d.dir("", v.root); err != nil {
 		return nil, err
 	}
 	var gone []string
 	for p := range v.before {
-		if parent := path.Dir(p); !seen[p] && (parent == "." || seen[parent]) {
+		if parent := path.Dir(p); !d.seen[p] && (parent == "." || d.seen[parent]) {
 			gone = append(gone, p)
 		}
 	}
@@ -188,31 +189,62 @@ func (v *vfs) changes(fn func(tarball.Entry, io.Reader) error) ([]string, error)
 	return gone, nil
 }
 
-func (v *vfs) changesIn(at string, dir *node, seen map[string]bool, fn func(tarball.Entry, io.Reader) error) error {
+// differ compares the tree with what was packaged.
+type differ struct {
+	v       *vfs
+	seen    map[string]bool
+	pending []tarball.Entry // unchanged directories above the one at hand, not yet told
+	fn      func(tarball.Entry, io.Reader) error
+}
+
+// tell passes an entry on, after the directories above it: in a mount the top
+// layer's directory decides the mode, so that it must come along.
+func (d *differ) tell(e tarball.Entry, content io.Reader) error {
+	for _, dir := range d.pending {
+		if err := d.fn(dir, nil); err != nil {
+			return err
+		}
+	}
+	d.pending = d.pending[:0]
+	return d.fn(e, content)
+}
+
+func (d *differ) dir(at string, dir *node) error {
 	for _, name := range sortedNames(dir.children) {
-		n, p := dir.children[name], path.Join(at, name)
-		seen[p] = true
-		old, packaged := v.before[p]
-		same, data, err := compare(old, n)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
-		if !packaged || !same {
-			e := tarball.Entry{Path: p, Kind: n.kind, Mode: n.mode, UID: n.uid, GID: n.gid, Link: n.link}
-			var content io.Reader
-			if n.kind == tarball.File {
-				e.Size = int64(len(data))
-				content = bytes.NewReader(data)
-			}
-			if err := fn(e, content); err != nil {
-				return err
-			}
-		}
-		if err := v.changesIn(p, n, seen, fn); err != nil {
+		if err := d.node(path.Join(at, name), dir.children[name]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *differ) node(p string, n *node) error {
+	d.seen[p] = true
+	old, packaged := d.v.before[p]
+	same, data, err := compare(old, n)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p, err)
+	}
+	e := tarball.Entry{Path: p, Kind: n.kind, Mode: n.mode, UID: n.uid, GID: n.gid, Link: n.link}
+	if packaged && same {
+		if n.kind != tarball.Dir {
+			return nil
+		}
+		depth := len(d.pending)
+		d.pending = append(d.pending, e)
+		err := d.dir(p, n)
+		d.pending = d.pending[:min(depth, len(d.pending))]
+		return err
+	}
+	var content io.Reader
+	if n.kind == tarball.File {
+		e.Size = int64(len(data))
+		content = bytes.NewReader(data)
+	}
+	if err := d.tell(e, content); err != nil {
+		return err
+	}
+	return d.dir(p, n)
 }
 
 // compare says whether a node is what was packaged, and returns its content

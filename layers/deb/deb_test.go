@@ -34,14 +34,18 @@ func (t *tree) Add(e tarball.Entry, content io.Reader) error {
 		if int64(len(b)) != e.Size {
 			return fmt.Errorf("%s: read %d bytes of %d", e.Path, len(b), e.Size)
 		}
-		if len(b) > 40 {
-			line += fmt.Sprintf(" md5:%x", md5.Sum(b))
-		} else {
-			line += fmt.Sprintf(" %q", b)
-		}
+		line += contentLine(b)
 	}
 	*t = append(*t, line)
 	return nil
+}
+
+// contentLine shows a content, or its digest if it is long.
+func contentLine(b []byte) string {
+	if len(b) > 40 {
+		return fmt.Sprintf(" md5:%x", md5.Sum(b))
+	}
+	return fmt.Sprintf(" %q", b)
 }
 
 // file is an entry of a tar archive under test; a name that ends in a slash is
