@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/debian"
 	"github.com/retort-build/retort/internal/fetch"
 )
 
@@ -129,10 +131,15 @@ func (t *terminal) fail(err error, code int) {
 		}
 		return
 	}
-	t.say("error: %s", printable(err.Error()))
+	for _, line := range strings.Split(err.Error(), "\n") {
+		t.say("error: %s", printable(line))
+	}
 	var gone *fetch.NotFoundError
 	if errors.As(err, &gone) {
 		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
+	}
+	if suites := expiredSuites(err); len(suites) > 0 {
+		t.hint("to take it all the same, name it in toolchain.toml: [base] allow_expired = [%s]", strings.Join(suites, ", "))
 	}
 	switch code {
 	case exitLock:
@@ -140,6 +147,23 @@ func (t *terminal) fail(err error, code int) {
 	case exitUsage:
 		t.hint("retort help")
 	}
+}
+
+// expiredSuites names, quoted, every suite that err says is expired.
+func expiredSuites(err error) []string {
+	switch e := err.(type) { //nolint:errorlint // walks the tree itself
+	case *debian.ExpiredError:
+		return []string{strconv.Quote(e.Suite)}
+	case interface{ Unwrap() []error }:
+		var out []string
+		for _, inner := range e.Unwrap() {
+			out = append(out, expiredSuites(inner)...)
+		}
+		return out
+	case interface{ Unwrap() error }:
+		return expiredSuites(e.Unwrap())
+	}
+	return nil
 }
 
 // userFailed reports a program of the user's build that failed.

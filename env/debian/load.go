@@ -8,12 +8,12 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/therootcompany/xz"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/internal/fetch"
@@ -78,14 +78,14 @@ func (a *Archive) fetcher() *fetch.Client {
 func (l *loader) suites(ctx context.Context) (states []*suiteState, missing []string, err error) {
 	names := suitesOf(l.req.Suite)
 	found := make([]*suiteState, len(names))
-	g, ctx := errgroup.WithContext(ctx)
+	failed := make([]error, len(names))
+	var all sync.WaitGroup
 	for i, n := range names {
-		g.Go(func() (err error) {
-			found[i], err = l.suite(ctx, n)
-			return err
-		})
+		all.Go(func() { found[i], failed[i] = l.suite(ctx, n) })
 	}
-	if err := g.Wait(); err != nil {
+	all.Wait()
+	// Every suite that is refused is reported: they tend to expire together.
+	if err := errors.Join(failed...); err != nil {
 		return nil, nil, err
 	}
 	for i, s := range found {
