@@ -97,16 +97,11 @@ func compileGrep(expr string, fixed, extended, fold bool) (*regexp.Regexp, error
 }
 
 func (c *call) grep(m matcher, names []string, o options) int {
-	quiet := o.has("q", "quiet", "silent")
 	if o.has("r", "R", "recursive") {
 		names = c.filesBelow(names)
 	}
 	if len(names) == 0 {
 		names = []string{"-"}
-	}
-	limit := 1 << 30
-	if n, err := strconv.Atoi(o.value("m", "max-count")); err == nil {
-		limit = n
 	}
 	prefix := len(names) > 1 && !o.has("h", "no-filename") || o.has("H", "with-filename")
 	found, failed := false, false
@@ -119,44 +114,56 @@ func (c *call) grep(m matcher, names []string, o options) int {
 			}
 			continue
 		}
-		text := string(b)
-		if o.has("z", "null-data") {
-			text = strings.ReplaceAll(text, "\x00", "\n")
+		label := ""
+		if prefix {
+			label = name + ":"
 		}
-		count := 0
-		for i, line := range lines([]byte(text)) {
-			if m.match(line) == o.has("v", "invert-match") || count >= limit {
-				continue
-			}
-			count++
-			if quiet || o.has("c", "count", "l", "files-with-matches", "L") {
-				continue
-			}
-			if prefix {
-				c.printf("%s:", name)
-			}
-			if o.has("n", "line-number") {
-				c.printf("%d:", i+1)
-			}
-			if o.has("o", "only-matching") {
-				line = m.find(line)
-			}
-			c.printf("%s\n", line)
-		}
-		found = found || count > 0
-		switch {
-		case quiet:
-		case o.has("c", "count"):
-			c.printf("%d\n", count)
-		case o.has("l", "files-with-matches") && count > 0, o.has("L", "files-without-match") && count == 0:
-			c.printf("%s\n", name)
-		}
+		found = c.grepText(m, string(b), name, label, o) || found
 	}
 	switch {
-	case found && (quiet || !failed):
+	case found && (!failed || o.has("q", "quiet", "silent")):
 		return 0
 	case failed:
 		return 2
 	}
 	return 1
+}
+
+// grepText prints what the options want of one text, and says whether a line
+// matched.
+func (c *call) grepText(m matcher, text, name, label string, o options) bool {
+	if o.has("z", "null-data") {
+		text = strings.ReplaceAll(text, "\x00", "\n")
+	}
+	limit := 1 << 30
+	if n, err := strconv.Atoi(o.value("m", "max-count")); err == nil {
+		limit = n
+	}
+	quiet := o.has("q", "quiet", "silent")
+	count := 0
+	for i, line := range lines([]byte(text)) {
+		if m.match(line) == o.has("v", "invert-match") || count >= limit {
+			continue
+		}
+		count++
+		if quiet || o.has("c", "count", "l", "files-with-matches", "L") {
+			continue
+		}
+		c.printf("%s", label)
+		if o.has("n", "line-number") {
+			c.printf("%d:", i+1)
+		}
+		if o.has("o", "only-matching") {
+			line = m.find(line)
+		}
+		c.printf("%s\n", line)
+	}
+	switch {
+	case quiet:
+	case o.has("c", "count"):
+		c.printf("%s%d\n", label, count)
+	case o.has("l", "files-with-matches") && count > 0, o.has("L", "files-without-match") && count == 0:
+		c.printf("%s\n", name)
+	}
+	return count > 0
 }

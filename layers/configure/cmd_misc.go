@@ -3,6 +3,7 @@ package configure
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -44,67 +45,87 @@ func subTest(c *call, args []string) int {
 	return status(args[0] == "-"+map[byte]string{'f': "f", 'd': "d", 'l': "L"}[byte(n.kind)])
 }
 
-func cmdXargs(ctx context.Context, c *call) int {
-	args := c.args
-	null, ifAny, per, repl := false, false, 0, ""
+// xargsOptions say how xargs reads its items and passes them on.
+type xargsOptions struct {
+	null, ifAny bool
+	per         int    // items for one run; zero for all
+	repl        string // what an item replaces, one a run
+}
+
+func parseXargs(args []string) (o xargsOptions, command []string, err error) {
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		switch a := args[0]; {
-		case a == "-0" || a == "--null":
-			null = true
-		case a == "-r" || a == "--no-run-if-empty":
-			ifAny = true
-		case a == "-0r" || a == "-r0":
-			null, ifAny = true, true
-		case strings.HasPrefix(a, "-n"), strings.HasPrefix(a, "-L"):
-			v := a[2:]
-			if v == "" && len(args) > 1 {
-				v, args = args[1], args[1:]
-			}
-			per, _ = strconv.Atoi(v) // zero, for no number, means all at once
-		case strings.HasPrefix(a, "-I"):
-			repl = a[2:]
-			if repl == "" && len(args) > 1 {
-				repl, args = args[1], args[1:]
-			}
-			per = 1
-		default:
-			return c.fail("unsupported option %s", a)
-		}
+		a := args[0]
 		args = args[1:]
+		switch a {
+		case "-0", "--null":
+			o.null = true
+			continue
+		case "-r", "--no-run-if-empty":
+			o.ifAny = true
+			continue
+		case "-0r", "-r0":
+			o.null, o.ifAny = true, true
+			continue
+		}
+		value := a[min(2, len(a)):]
+		if value == "" && len(args) > 0 {
+			value, args = args[0], args[1:]
+		}
+		switch a[:min(2, len(a))] {
+		case "-n", "-L":
+			if o.per, err = strconv.Atoi(value); err != nil {
+				return o, nil, err
+			}
+		case "-I":
+			o.repl, o.per = value, 1
+		default:
+			return o, nil, fmt.Errorf("unsupported option %s", a)
+		}
 	}
 	if len(args) == 0 {
 		args = []string{"echo"}
+	}
+	return o, args, nil
+}
+
+// items splits what xargs reads.
+func (o xargsOptions) items(text string) []string {
+	switch {
+	case o.null:
+		return strings.FieldsFunc(text, func(r rune) bool { return r == 0 })
+	case o.repl != "":
+		return lines([]byte(text))
+	}
+	return strings.Fields(text)
+}
+
+func cmdXargs(ctx context.Context, c *call) int {
+	o, args, err := parseXargs(c.args)
+	if err != nil {
+		return c.fail("%v", err)
 	}
 	b, err := c.readAll()
 	if err != nil {
 		return c.fail("%v", err)
 	}
-	var items []string
-	switch {
-	case null:
-		items = strings.FieldsFunc(string(b), func(r rune) bool { return r == 0 })
-	case repl != "":
-		items = lines(b)
-	default:
-		items = strings.Fields(string(b))
-	}
+	items := o.items(string(b))
 	if len(items) == 0 {
-		if ifAny || repl != "" {
+		if o.ifAny || o.repl != "" {
 			return 0
 		}
 		return c.subcommand(ctx, args)
 	}
-	if per <= 0 {
-		per = len(items)
+	if o.per <= 0 {
+		o.per = len(items)
 	}
 	result := 0
 	for len(items) > 0 {
-		n := min(per, len(items))
+		n := min(o.per, len(items))
 		argv := append(args[:len(args):len(args)], items[:n]...)
-		if repl != "" {
+		if o.repl != "" {
 			argv = nil
 			for _, a := range args {
-				argv = append(argv, strings.ReplaceAll(a, repl, items[0]))
+				argv = append(argv, strings.ReplaceAll(a, o.repl, items[0]))
 			}
 		}
 		if c.subcommand(ctx, argv) != 0 {
@@ -221,60 +242,66 @@ func cmdExpr(_ context.Context, c *call) int {
 		c.fail("unsupported expression %q", c.args)
 		return 2
 	}
-	a, op, b := c.args[0], c.args[1], c.args[2]
+	value, ok := expression(c.args[0], c.args[1], c.args[2])
+	if !ok {
+		c.fail("unsupported expression %q", c.args)
+		return 2
+	}
+	c.printf("%s\n", value)
+	return status(value != "" && value != "0")
+}
+
+// expression evaluates one operator of expr.
+func expression(a, op, b string) (string, bool) {
 	if op == ":" {
-		re, err := compilePOSIX("^"+b, false, false)
-		if err != nil {
-			return 2
-		}
-		m := re.FindStringSubmatch(a)
-		if re.NumSubexp() > 0 {
-			if m == nil {
-				m = []string{"", ""}
-			}
-			c.printf("%s\n", m[1])
-			return status(m[1] != "")
-		}
-		n := 0
-		if m != nil {
-			n = len(m[0])
-		}
-		c.printf("%d\n", n)
-		return status(n > 0)
+		return matchPrefix(a, b)
 	}
 	x, errX := strconv.Atoi(a)
 	y, errY := strconv.Atoi(b)
+	numeric := errX == nil && errY == nil
 	cmp := strings.Compare(a, b)
-	if errX == nil && errY == nil {
+	if numeric {
 		cmp = x - y
 	}
 	truth := map[string]bool{"=": cmp == 0, "!=": cmp != 0, "<": cmp < 0, ">": cmp > 0, "<=": cmp <= 0, ">=": cmp >= 0}
 	if t, ok := truth[op]; ok {
-		c.printf("%d\n", 1-status(t))
-		return status(t)
+		return boolean(t), true
 	}
-	if errX != nil || errY != nil || y == 0 && (op == "/" || op == "%") {
-		c.fail("bad operands %q", c.args)
-		return 2
+	if !numeric || y == 0 && (op == "/" || op == "%") {
+		return "", false
 	}
-	n := 0
 	switch op {
 	case "+":
-		n = x + y
+		return strconv.Itoa(x + y), true
 	case "-":
-		n = x - y
+		return strconv.Itoa(x - y), true
 	case "*":
-		n = x * y
+		return strconv.Itoa(x * y), true
 	case "/":
-		n = x / y
+		return strconv.Itoa(x / y), true
 	case "%":
-		n = x % y
-	default:
-		c.fail("unsupported operator %q", op)
-		return 2
+		return strconv.Itoa(x % y), true
 	}
-	c.printf("%d\n", n)
-	return status(n != 0)
+	return "", false
+}
+
+// matchPrefix is the colon of expr: the group of an expression that matches
+// from the start on, or the length of the match.
+func matchPrefix(text, expr string) (string, bool) {
+	re, err := compilePOSIX("^"+expr, false, false)
+	if err != nil {
+		return "", false
+	}
+	m := re.FindStringSubmatch(text)
+	switch {
+	case re.NumSubexp() > 0 && m == nil:
+		return "", true
+	case re.NumSubexp() > 0:
+		return m[1], true
+	case m == nil:
+		return "0", true
+	}
+	return strconv.Itoa(len(m[0])), true
 }
 
 func cmdSeq(_ context.Context, c *call) int {
