@@ -52,6 +52,8 @@ func TestE2E(t *testing.T) {
 	t.Run("FullDisk", k.testFullDisk)
 	t.Run("Together", k.testTogether)
 	t.Run("ImageLacks", k.testImageLacks)
+	t.Run("Image", k.testImage)
+	t.Run("Release", k.testRelease)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
 }
@@ -328,6 +330,7 @@ func (k *kit) build(t *testing.T, o start, args ...string) (digests, []string) {
 // An app is a project's tree before it is written somewhere.
 type app struct {
 	example  string
+	variant  string // what is particular to the lock, if it is not the example's
 	manifest string            // toolchain.toml of the workspace
 	files    map[string]string // of the project, by path
 	modes    map[string]fs.FileMode
@@ -385,10 +388,10 @@ func readExample(name string) (app, error) {
 // the last run if it still fits, else a repaired or a new one.
 func (k *kit) lock(t *testing.T, s app) []byte {
 	t.Helper()
-	if lock := k.locks[s.example]; lock != nil {
+	if lock := k.locks[s.example+s.variant]; lock != nil {
 		return lock
 	}
-	kept := filepath.Join(k.cache, "locks", s.example+".lock")
+	kept := filepath.Join(k.cache, "locks", s.example+s.variant+".lock")
 	offline := start{home: k.seed, mirror: "http://127.0.0.1:1"}
 	online := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR")}
 	if online.mirror == "" {
@@ -399,7 +402,7 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 		s.files["toolchain.lock"] = string(last)
 		offline.dir = s.write(t, folder(t), writeOptions{})
 		if r := k.run(t, offline, "build"); r.code == exitDone {
-			return k.keep(t, s.example, last)
+			return k.keep(t, s.example+s.variant, last)
 		}
 	}
 	online.dir = s.write(t, folder(t), writeOptions{})
@@ -415,17 +418,17 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 	if err := replaceFile(kept, lock); err != nil {
 		t.Fatal(err)
 	}
-	return k.keep(t, s.example, lock)
+	return k.keep(t, s.example+s.variant, lock)
 }
 
-func (k *kit) keep(t *testing.T, example string, text []byte) []byte {
+func (k *kit) keep(t *testing.T, name string, text []byte) []byte {
 	t.Helper()
 	lock, err := env.DecodeLock("toolchain.lock", text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.mirror.add(lock)
-	k.locks[example] = text
+	k.locks[name] = text
 	return text
 }
 
@@ -501,7 +504,11 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 	if from == "" {
 		dir := folder(k.t) // other tests use it too
 		from = filepath.Join(dir, "home")
-		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", "project", "--", "true")
+		at := "project"
+		if s.files["mix.lock"] != "" {
+			at = "deps"
+		}
+		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", at, "--", "true")
 		k.primed[s.example] = from
 	}
 	if out, err := exec.Command("cp", "-a", from, home).CombinedOutput(); err != nil {

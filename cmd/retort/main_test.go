@@ -26,7 +26,9 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Cmds:                scriptCommands(),
 		Setup: func(e *testscript.Env) error {
+			e.Values[archivesKey{}] = archives{}
 			e.Setenv("RETORT_HOME", e.WorkDir+"/.home")
 			e.Setenv("RETORT_CONFIG", e.WorkDir+"/.config.toml")
 			e.Setenv("RETORT_DEBIAN_MIRROR", "http://127.0.0.1:1") // nothing listens there
