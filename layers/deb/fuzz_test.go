@@ -73,7 +73,7 @@ func (s inside) Add(e tarball.Entry, content io.Reader) error {
 
 func FuzzUnpack(f *testing.F) {
 	f.Add(debOf(f, []file{{name: "./md5sums", content: sumLine("a", "a")}}, []file{{name: "./a", content: "a"}, {name: "./lib/b", link: "./a"}}))
-	blocks, err := os.ReadFile("testdata/single.tar.xz")
+	blocks, err := os.ReadFile("testdata/tiny.tar.xz")
 	if err != nil {
 		f.Fatal(err)
 	}
