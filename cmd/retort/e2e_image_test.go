@@ -134,12 +134,10 @@ func (p podman) serves(image string) {
 	if text := p.run("top", id, "user", "args"); !strings.Contains(text, "beam.smp") || strings.Contains(text, "\nroot") {
 		t.Errorf("processes of the container:\n%s", text)
 	}
+	// Unhandled, it would do nothing to the first process of a container.
 	p.run("kill", "-s", "TERM", id)
 	if status := p.run("wait", id); status != "0" {
 		t.Errorf("exit status after SIGTERM is %s, want 0", status)
-	}
-	if log := p.run("logs", id); !strings.Contains(log, "SIGTERM received - shutting down") {
-		t.Errorf("SIGTERM did not end the virtual machine in good order:\n%s", log)
 	}
 }
 
@@ -189,8 +187,8 @@ ip link set lo up
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-in() { chroot --userspec=4242:4242 "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"; }
-hello() { in RELEASE_TMP=/tmp/hello /opt/hello/bin/hello "$@"; }
+inside() { chroot --userspec=4242:4242 "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"; }
+hello() { inside RELEASE_TMP=/tmp/hello /opt/hello/bin/hello "$@"; }
 fail() { echo "FAIL: $*"; exit 1; }
 up() { for i in $(seq 300); do curl -m 5 -sf http://127.0.0.1:4000/health && return; sleep 0.2; done; fail "no answer"; }
 down() { for i in $(seq 300); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.2; done; fail "still running"; }
@@ -206,22 +204,22 @@ cookie=$(cat "$root/opt/hello/releases/COOKIE")
 test "${#cookie}" -ge 32 || fail "cookie: $cookie"
 hello rpc 'IO.puts("rpc #{6 * 7}")' | grep -x 'rpc 42' || fail rpc
 pid=$(hello pid)
-in RELEASE_TMP=/tmp/hello RELEASE_COOKIE=another /opt/hello/bin/hello rpc '1' && fail "another cookie was let in"
+inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=another /opt/hello/bin/hello rpc '1' && fail "another cookie was let in"
 echo 'IO.puts("remote #{6 * 7}")' | hello remote | grep 'remote 42' || fail remote
 hello stop
 for i in $(seq 300); do hello pid > /dev/null 2>&1 || break; sleep 0.2; done
 hello pid > /dev/null 2>&1 && fail "stop did not stop it"
 test "$(cat "$root/opt/hello/releases/COOKIE")" = "$cookie" || fail "the cookie changed"
 
-in RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello start &
+inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello start &
 vm=$!
 up
-in RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello rpc 'IO.puts(Node.get_cookie())' | grep -x chosen || fail "RELEASE_COOKIE"
+inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello rpc 'IO.puts(Node.get_cookie())' | grep -x chosen || fail "RELEASE_COOKIE"
 hello rpc '1' && fail "the kept cookie was let in"
-in RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello restart
+inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello restart
 sleep 1
 up
-kill -TERM "$(in RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello pid >/dev/null && pgrep -x beam.smp)"
+kill -TERM "$(inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello pid >/dev/null && pgrep -x beam.smp)"
 down $vm
 echo all well
 `

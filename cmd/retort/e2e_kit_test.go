@@ -330,7 +330,7 @@ func (k *kit) build(t *testing.T, o start, args ...string) (digests, []string) {
 // An app is a project's tree before it is written somewhere.
 type app struct {
 	example  string
-	variant  string // what is particular to the lock, if it is not the example's
+	variant  string            // what is particular to the lock, if it is not the example's
 	manifest string            // toolchain.toml of the workspace
 	files    map[string]string // of the project, by path
 	modes    map[string]fs.FileMode

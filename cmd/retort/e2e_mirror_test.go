@@ -143,6 +143,7 @@ func shortened(w http.ResponseWriter, _, file string) bool {
 	if err != nil {
 		return false
 	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(data)/2))
 	_, _ = w.Write(data[:len(data)/2])
 	return true
 }
