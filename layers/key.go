@@ -3,9 +3,8 @@ package layers
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash"
-	"strings"
+	"strconv"
 )
 
 // keySalt starts every key. It changes when the meaning of a recipe changes:
@@ -16,30 +15,42 @@ const keySalt = "retort key 1\n"
 // line: field name, a space, the Go-quoted value.
 type keyHash struct {
 	sum  hash.Hash
-	text strings.Builder
+	text []byte
 }
 
 func newKeyHash() *keyHash {
-	k := &keyHash{sum: sha256.New()}
+	k := &keyHash{sum: sha256.New(), text: make([]byte, 0, 1<<10)}
 	k.sum.Write([]byte(keySalt))
 	return k
 }
 
 func (k *keyHash) add(field, value string) {
-	line := fmt.Sprintf("%s %q\n", field, value)
-	k.sum.Write([]byte(line))
-	k.text.WriteString(line)
+	start := len(k.text)
+	k.line(field, value)
+	k.text = append(k.text, '\n')
+	k.sum.Write(k.text[start:])
 }
 
 // input adds what an input realised to. The step's name is printed, for
 // people, and not hashed.
 func (k *keyHash) input(field, diffID, step string) {
-	fmt.Fprintf(k.sum, "%s %q\n", field, diffID)
-	fmt.Fprintf(&k.text, "%s %q (%s)\n", field, diffID, step)
+	start := len(k.text)
+	k.line(field, diffID)
+	k.sum.Write(k.text[start:])
+	k.sum.Write([]byte{'\n'})
+	k.text = append(k.text, " ("...)
+	k.text = append(k.text, step...)
+	k.text = append(k.text, ")\n"...)
+}
+
+func (k *keyHash) line(field, value string) {
+	k.text = append(k.text, field...)
+	k.text = append(k.text, ' ')
+	k.text = strconv.AppendQuote(k.text, value)
 }
 
 func (k *keyHash) list(field string, values []string) {
-	k.add(field+".len", fmt.Sprint(len(values)))
+	k.add(field+".len", strconv.Itoa(len(values)))
 	for _, v := range values {
 		k.add(field, v)
 	}

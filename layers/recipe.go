@@ -164,5 +164,5 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 			k.input(in.field, layer.DiffID.String(), name)
 		}
 	}
-	return k.key(), k.text.String(), nil
+	return k.key(), string(k.text), nil
 }
