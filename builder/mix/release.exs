@@ -11,9 +11,11 @@ defmodule Retort.Release do
 
   # retort: no cookie is shipped. RELEASE_COOKIE decides; without it the first
   # command makes a random one in releases/COOKIE, readable by its owner alone.
-  if [ -z "${RELEASE_COOKIE:-}" ] && [ "$RELEASE_COMMAND" != "version" ] && [ ! -s "$RELEASE_ROOT/releases/COOKIE" ]; then
+  if [ -z "${RELEASE_COOKIE:-}" ] && [ ! -s "$RELEASE_ROOT/releases/COOKIE" ]; then
     RELEASE_COOKIE="$(dd count=1 bs=32 if=/dev/urandom 2> /dev/null | od -A n -t x1 | tr -d ' \n')"
-    if (umask 077 && printf '%s' "$RELEASE_COOKIE" > "$RELEASE_ROOT/releases/.cookie.$$") 2> /dev/null; then
+    if [ "$RELEASE_COMMAND" = "version" ]; then
+      : # it talks to nobody and keeps nothing
+    elif (umask 077 && printf '%s' "$RELEASE_COOKIE" > "$RELEASE_ROOT/releases/.cookie.$$") 2> /dev/null; then
       ln "$RELEASE_ROOT/releases/.cookie.$$" "$RELEASE_ROOT/releases/COOKIE" 2> /dev/null || RELEASE_COOKIE="$(cat "$RELEASE_ROOT/releases/COOKIE")"
       rm -f "$RELEASE_ROOT/releases/.cookie.$$"
     elif [ "${RELEASE_DISTRIBUTION:-sname}" != "none" ] && [ "$RELEASE_COMMAND" != "eval" ]; then
