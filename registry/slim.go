@@ -91,6 +91,6 @@ var buildTools = map[string]bool{
 // The tools that the start scripts of a release call, and what one types first
 // when inside a container.
 var shellTools = []string{
-	"awk", "basename", "cat", "cut", "date", "dd", "dirname", "env", "grep", "head", "id", "ls",
+	"awk", "basename", "cat", "cut", "date", "dd", "dirname", "env", "grep", "head", "id", "ln", "ls",
 	"mkdir", "od", "printf", "readlink", "rm", "sed", "sh", "sleep", "tail", "tr", "uname",
 }
