@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -19,23 +20,39 @@ const fetchAhead = 8
 // what it has, and returns them by step name. The first failure cancels the
 // rest. A failing program is an *ExitError.
 func (b *Builder) Realise(ctx context.Context, plan layers.Plan) (map[string]layers.Layer, error) {
+	return b.realise(ctx, plan, make(hits))
+}
+
+// Hits are layers that this process has looked up, and so keeps from being
+// collected: the plan that asks Mix is most of the release's plan, too.
+type hits map[layers.Key]layers.Layer
+
+// realise is Realise; it takes from known, and adds to it, what it looks up.
+func (b *Builder) realise(ctx context.Context, plan layers.Plan, known hits) (map[string]layers.Layer, error) {
 	if err := plan.Check(); err != nil {
+		return nil, err
+	}
+	first, err := b.lookupFirst(ctx, plan, known)
+	if err != nil {
 		return nil, err
 	}
 	done := make(map[string]layers.Layer, len(plan.Recipes))
 	var missing []*task
 	for i := range plan.Recipes {
 		r := &plan.Recipes[i]
-		layer, key, err := b.lookup(ctx, r, done)
+		f := first[i]
+		if f.key == "" {
+			f.layer, f.key, f.err = b.lookup(ctx, r, done)
+		}
 		switch {
-		case err == nil:
-			done[r.Name] = layer
-			b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
-		case errors.Is(err, layers.ErrNotFound), errors.Is(err, errInputMissing):
+		case f.err == nil:
+			done[r.Name], known[f.key] = f.layer, f.layer
+			b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: f.key, Layer: f.layer})
+		case errors.Is(f.err, layers.ErrNotFound), errors.Is(f.err, errInputMissing):
 			missing = append(missing, &task{recipe: r, finished: make(chan struct{})})
 			b.event(Event{Step: r.Name, Kind: Planned, What: r.Kind})
 		default:
-			return nil, fmt.Errorf("look up %s: %w", r.Name, err)
+			return nil, fmt.Errorf("look up %s: %w", r.Name, f.err)
 		}
 	}
 	if len(missing) == 0 {
@@ -48,6 +65,42 @@ func (b *Builder) Realise(ctx context.Context, plan layers.Plan) (map[string]lay
 		done[t.recipe.Name] = t.layer
 	}
 	return done, nil
+}
+
+// A finding is what a look-up came to; without a key, nobody has looked.
+type finding struct {
+	layer layers.Layer
+	key   layers.Key
+	err   error
+}
+
+// lookupFirst looks up, several at a time, the recipes that have no inputs:
+// nearly all of a plan. The results are in plan order.
+func (b *Builder) lookupFirst(ctx context.Context, plan layers.Plan, known hits) ([]finding, error) {
+	out := make([]finding, len(plan.Recipes))
+	group, ctx := errgroup.WithContext(ctx)
+	workers := b.jobs()
+	for w := range workers {
+		group.Go(func() error {
+			for i := w; i < len(out); i += workers {
+				r := &plan.Recipes[i]
+				if len(r.Inputs)+len(r.Root)+len(r.Over)+len(r.Work) > 0 {
+					continue
+				}
+				key, _, err := layers.KeyOf(r, nil)
+				if err != nil {
+					return err
+				}
+				out[i].key = key
+				var hit bool
+				if out[i].layer, hit = known[key]; !hit {
+					out[i].layer, out[i].err = b.Store.Lookup(ctx, key)
+				}
+			}
+			return nil
+		})
+	}
+	return out, group.Wait()
 }
 
 // errInputMissing says that a key cannot be computed yet.
@@ -140,9 +193,10 @@ func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]
 	if err := jobs.Acquire(ctx, 1); err != nil {
 		return layers.Layer{}, err
 	}
-	defer jobs.Release(1)
+	idle := sync.OnceFunc(func() { jobs.Release(1) })
+	defer idle()
 	b.event(Event{Step: r.Name, Kind: Running, What: r.Kind})
-	layer, err = b.make(ctx, key, r, inputs)
+	layer, err = b.make(ctx, key, r, inputs, idle)
 	if err != nil {
 		return layers.Layer{}, fmt.Errorf("realise %s: %w", r.Name, err)
 	}
@@ -150,16 +204,18 @@ func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]
 	return layer, nil
 }
 
-func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, error) {
+// make realises r. It calls idle, if it can, once it only waits for the disk,
+// so that another step has the processor meanwhile.
+func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer, idle func()) (layers.Layer, error) {
 	switch r.Kind {
 	case layers.UnpackDeb:
-		return b.unpackDeb(ctx, key, r)
+		return b.unpackDeb(ctx, key, r, idle)
 	case layers.UnpackHex:
-		return b.unpackHex(ctx, key, r)
+		return b.unpackHex(ctx, key, r, idle)
 	case layers.Configure:
-		return b.configure(ctx, key, r, inputs)
+		return b.configure(ctx, key, r, inputs, idle)
 	case layers.Files:
-		return b.files(ctx, key, r)
+		return b.files(ctx, key, r, idle)
 	case layers.Run:
 		return b.run(ctx, key, r, inputs)
 	}

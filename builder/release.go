@@ -17,6 +17,8 @@ type Built struct {
 	Plan    layers.Plan
 	Layers  map[string]layers.Layer
 	Release layers.Layer // the release's tree: bin, erts-*, lib, releases
+
+	hits hits // of planning
 }
 
 // Release builds an application's release: it asks Mix about the project, then
@@ -26,7 +28,7 @@ func (b *Builder) Release(ctx context.Context, a MixApp, name string) (Built, er
 	if err != nil {
 		return Built{}, err
 	}
-	if built.Layers, err = b.Realise(ctx, built.Plan); err != nil {
+	if built.Layers, err = b.realise(ctx, built.Plan, built.hits); err != nil {
 		return Built{}, err
 	}
 	built.Release = built.Layers[StepRelease]
@@ -37,7 +39,8 @@ func (b *Builder) Release(ctx context.Context, a MixApp, name string) (Built, er
 // Plan asks Mix about the project and returns the plan of its release, with
 // the layers of what had to be realised for the question.
 func (b *Builder) Plan(ctx context.Context, a MixApp, name string) (Built, error) {
-	asked, err := b.Realise(ctx, a.ProjectPlan())
+	known := make(hits)
+	asked, err := b.realise(ctx, a.ProjectPlan(), known)
 	if err != nil {
 		return Built{}, err
 	}
@@ -45,7 +48,7 @@ func (b *Builder) Plan(ctx context.Context, a MixApp, name string) (Built, error
 	if err != nil {
 		return Built{}, err
 	}
-	built := Built{Layers: asked}
+	built := Built{Layers: asked, hits: known}
 	if built.Project, err = ParseProject(data); err != nil {
 		return Built{}, err
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/retort-build/retort/layers/deb"
 )
 
-func (b *Builder) unpackDeb(ctx context.Context, key layers.Key, r *layers.Recipe) (layers.Layer, error) {
+func (b *Builder) unpackDeb(ctx context.Context, key layers.Key, r *layers.Recipe, idle func()) (layers.Layer, error) {
 	blob, err := b.Store.OpenBlob(ctx, r.Archive.Digest)
 	if err != nil {
 		return layers.Layer{}, err
 	}
 	defer blob.Close()
-	return b.write(ctx, key, func(w *layers.Writer) error {
+	return b.write(ctx, key, idle, func(w *layers.Writer) error {
 		_, err := deb.Unpack(ctx, blob, blob.Size(), deb.Options{
 			Rewrite: slices.Contains(r.Facts, "usrmerge=true"),
 			Jobs:    b.jobs(),
@@ -32,13 +32,13 @@ func (b *Builder) unpackDeb(ctx context.Context, key layers.Key, r *layers.Recip
 	})
 }
 
-func (b *Builder) unpackHex(ctx context.Context, key layers.Key, r *layers.Recipe) (layers.Layer, error) {
+func (b *Builder) unpackHex(ctx context.Context, key layers.Key, r *layers.Recipe, idle func()) (layers.Layer, error) {
 	blob, err := b.Store.OpenBlob(ctx, r.Archive.Digest)
 	if err != nil {
 		return layers.Layer{}, err
 	}
 	defer blob.Close()
-	return b.write(ctx, key, func(w *layers.Writer) error {
+	return b.write(ctx, key, idle, func(w *layers.Writer) error {
 		locked, err := hex.ParseLock("lock of "+r.Name, []byte(r.Archive.Lock))
 		if err != nil || len(locked) != 1 {
 			return fmt.Errorf("internal error: lock entry of %s: %w", r.Name, err)
@@ -68,7 +68,7 @@ func (s below) Add(e tarball.Entry, content io.Reader) error {
 
 // configure computes the configuration layer of the packages in r's inputs. A
 // command that nothing is known about fails it: a guess would be worse.
-func (b *Builder) configure(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, error) {
+func (b *Builder) configure(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer, idle func()) (layers.Layer, error) {
 	in := configure.Input{Platform: r.Platform, UsrMerge: slices.Contains(r.Facts, "usrmerge=true")}
 	for _, name := range r.Inputs {
 		layer := inputs[name]
@@ -85,7 +85,7 @@ func (b *Builder) configure(ctx context.Context, key layers.Key, r *layers.Recip
 			})
 		}
 	}
-	return b.write(ctx, key, func(w *layers.Writer) error {
+	return b.write(ctx, key, idle, func(w *layers.Writer) error {
 		report, err := configure.Layer(ctx, in, w)
 		if err != nil {
 			return err
@@ -93,12 +93,15 @@ func (b *Builder) configure(ctx context.Context, key layers.Key, r *layers.Recip
 		for _, c := range report.Unknown {
 			return fmt.Errorf("package %s: its maintainer script calls %s, which retort does not know", c.Package, c.Name)
 		}
+		if len(report.Removed) > 0 {
+			return fmt.Errorf("maintainer scripts remove %s, which a layer cannot do", report.Removed[0])
+		}
 		return nil
 	})
 }
 
-func (b *Builder) files(ctx context.Context, key layers.Key, r *layers.Recipe) (layers.Layer, error) {
-	return b.write(ctx, key, func(w *layers.Writer) error {
+func (b *Builder) files(ctx context.Context, key layers.Key, r *layers.Recipe, idle func()) (layers.Layer, error) {
+	return b.write(ctx, key, idle, func(w *layers.Writer) error {
 		for _, f := range r.Files {
 			if err := b.addFile(w, r, f); err != nil {
 				return err
@@ -125,8 +128,9 @@ func (b *Builder) addFile(w *layers.Writer, r *layers.Recipe, f layers.SourceFil
 	return err
 }
 
-// write makes one layer with fill and commits it; a failure leaves nothing.
-func (b *Builder) write(ctx context.Context, key layers.Key, fill func(*layers.Writer) error) (layers.Layer, error) {
+// write makes one layer with fill and commits it; a failure leaves nothing. It
+// calls idle when the rest is waiting for the disk.
+func (b *Builder) write(ctx context.Context, key layers.Key, idle func(), fill func(*layers.Writer) error) (layers.Layer, error) {
 	w, err := b.Store.NewWriter(ctx)
 	if err != nil {
 		return layers.Layer{}, err
@@ -135,5 +139,9 @@ func (b *Builder) write(ctx context.Context, key layers.Key, fill func(*layers.W
 	if err := fill(w); err != nil {
 		return layers.Layer{}, err
 	}
+	if err := w.Seal(ctx); err != nil {
+		return layers.Layer{}, err
+	}
+	idle()
 	return w.Commit(ctx, key)
 }

@@ -192,9 +192,11 @@ func cmdInstall(ctx context.Context, c *call) int {
 	own := func(n *node) { n.mode, n.uid, n.gid = mode, max(uid, 0), max(gid, 0) }
 	if o.has("d", "directory") {
 		for _, arg := range o.args {
-			if err := c.v.mkdirAll(c.path(arg), 0o755); err == nil {
+			err := c.v.mkdirAll(c.path(arg), 0o755)
+			if err == nil {
 				err = c.v.change(c.path(arg), true, own)
-			} else {
+			}
+			if err != nil {
 				return c.fail("%v", err)
 			}
 		}

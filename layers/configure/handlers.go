@@ -56,7 +56,8 @@ func memFile(data []byte) (*os.File, error) {
 		return nil, fmt.Errorf("make memory file: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "memory")
-	if _, err := io.Copy(f, bytes.NewReader(data)); err == nil {
+	_, err = io.Copy(f, bytes.NewReader(data))
+	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
