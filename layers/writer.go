@@ -28,6 +28,7 @@ type Writer struct {
 	sum     hash.Hash
 	buf     []byte
 	err     error // of an Add: the writer holds half a file
+	sealed  *sealed
 	done    bool
 }
 
@@ -67,7 +68,7 @@ func (w *Writer) Adopt(e tarball.Entry, hostPath string) error {
 }
 
 func (w *Writer) add(e tarball.Entry, content func(*tarball.Entry) error) error {
-	if w.done {
+	if w.done || w.sealed != nil {
 		return fmt.Errorf("add %q: %w", e.Path, errWriterDone)
 	}
 	if w.err == nil {
@@ -240,18 +241,44 @@ func (w *Writer) Commit(ctx context.Context, key Key) (Layer, error) {
 }
 
 func (w *Writer) commit(ctx context.Context, key Key) (Layer, error) {
-	if w.err != nil {
-		return Layer{}, w.err
-	}
 	if key != "" && !ValidKey(string(key)) {
 		return Layer{}, fmt.Errorf("key %q", key)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := w.seal(ctx); err != nil {
 		return Layer{}, err
+	}
+	return w.store.publish(ctx, w.dir, key, w.sealed.layer, w.sealed.entries)
+}
+
+// sealed is what a layer came to.
+type sealed struct {
+	layer   Layer
+	entries []tarball.Entry
+}
+
+// Seal does the part of Commit that keeps the processor busy: what is left is
+// to wait for the disk. No entry can be added after it. Calling it is optional.
+func (w *Writer) Seal(ctx context.Context) error {
+	if w.done {
+		return fmt.Errorf("seal layer: %w", errWriterDone)
+	}
+	if err := w.seal(ctx); err != nil {
+		return fmt.Errorf("seal layer: %w", err)
+	}
+	return nil
+}
+
+func (w *Writer) seal(ctx context.Context) error {
+	if w.err != nil || w.sealed != nil {
+		return w.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	entries, err := w.settle()
 	if err != nil {
-		return Layer{}, err
+		w.err = err // half settled
+		return err
 	}
 	var l Layer
 	l.DiffID, l.Size, err = tarball.Digest(entries, func(e tarball.Entry) (io.ReadCloser, error) {
@@ -261,9 +288,11 @@ func (w *Writer) commit(ctx context.Context, key Key) (Layer, error) {
 		return os.Open(w.host(e.Path))
 	})
 	if err != nil {
-		return Layer{}, err
+		w.err = err
+		return err
 	}
-	return w.store.publish(ctx, w.dir, key, l, entries)
+	w.sealed = &sealed{l, entries}
+	return nil
 }
 
 // settle brings the staged files into their final form and returns the
