@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/layers"
 )
@@ -134,12 +135,17 @@ func Git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 // git's last commit. What is never source, such as the results of an earlier
 // build, does not count.
 func Clean(ctx context.Context, dir string) (bool, error) {
-	changed, err := Git(ctx, dir, "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--name-only", "--relative", "-z", "HEAD", "--", ".")
-	if err != nil {
-		return false, err
-	}
-	added, err := Git(ctx, dir, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore")
-	if err != nil {
+	var changed, added []byte
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		changed, err = Git(ctx, dir, "diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--name-only", "--relative", "-z", "HEAD", "--", ".")
+		return err
+	})
+	group.Go(func() (err error) {
+		added, err = Git(ctx, dir, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore")
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return false, err
 	}
 	for p := range bytes.SplitSeq(append(changed, added...), []byte{0}) {

@@ -56,6 +56,15 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 			dir = filepath.Join(s.dir, dir)
 		}
 	}
+	// What git says of the source it says of the source that is listed now.
+	var at commit
+	var atErr error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		at, atErr = s.commit(ctx)
+	}()
+	defer func() { <-asked }()
 	app, err := s.app(ctx)
 	if err != nil {
 		return err
@@ -67,13 +76,18 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format))
+	if <-asked; atErr != nil {
+		return atErr
+	}
+	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format), at)
 	if err != nil {
 		return err
 	}
+	s.progress.phase("remember the build")
 	if err := s.remember(ctx, built); err != nil {
 		return err
 	}
+	s.progress.phase("finished")
 	s.progress.close()
 	s.progress.summary()
 	if o.json {

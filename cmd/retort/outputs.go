@@ -27,11 +27,8 @@ type outputFile struct {
 }
 
 // outputs writes what is not in dir yet: the release's archive and its image.
-func (s *session) outputs(ctx context.Context, built builder.Built, dir string, format registry.Format) ([]outputFile, error) {
-	at, err := s.commit(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *session) outputs(ctx context.Context, built builder.Built, dir string, format registry.Format, at commit) ([]outputFile, error) {
+	var err error
 	base := fmt.Sprintf("%s-%s-%s", built.Name, built.Version, strings.ReplaceAll(string(s.config.Platform), "/", "-"))
 	if s.config.Target != "" {
 		base += "-" + s.config.Target
@@ -50,6 +47,7 @@ func (s *session) outputs(ctx context.Context, built builder.Built, dir string, 
 		return nil, err
 	}
 	out := outputFile{Kind: "image", Digest: image.Digest}
+	s.progress.phase("write image")
 	if out.Path, err = s.writeImage(ctx, image, filepath.Join(dir, base), s.reference(built)); err != nil {
 		return nil, err
 	}
@@ -59,7 +57,7 @@ func (s *session) outputs(ctx context.Context, built builder.Built, dir string, 
 
 // image composes and packs the runtime image of the release.
 func (s *session) image(ctx context.Context, built builder.Built, format registry.Format, at commit) (registry.Image, error) {
-	s.progress.phase("image")
+	s.progress.phase("compose image")
 	rt, err := s.runtime(ctx, built)
 	if err != nil {
 		return registry.Image{}, err
@@ -74,6 +72,7 @@ func (s *session) image(ctx context.Context, built builder.Built, format registr
 	spec := c.Spec(s.config.Platform, at.time)
 	spec.Format, spec.Jobs = format, s.builder.Jobs
 	s.customise(&spec, built, at)
+	s.progress.phase("pack image")
 	return registry.Assemble(ctx, spec, c.Layers, storeBlobs{s.store})
 }
 

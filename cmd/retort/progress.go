@@ -146,6 +146,10 @@ func (p *progress) json(e builder.Event, first bool) {
 	if e.Err != nil {
 		line.Error = e.Err.Error()
 	}
+	p.print(line)
+}
+
+func (p *progress) print(line progressEvent) {
 	if data, err := json.Marshal(line); err == nil {
 		p.t.line(string(data))
 	}
@@ -154,8 +158,11 @@ func (p *progress) json(e builder.Event, first bool) {
 // phase names what happens after all steps are done.
 func (p *progress) phase(name string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.after = name
+	p.mu.Unlock()
+	if p.mode == "json" {
+		p.print(progressEvent{Time: time.Since(p.start).Milliseconds(), Step: name, Event: "phase", Kind: "output"})
+	}
 }
 
 // misses counts the steps that had to be realised.

@@ -80,7 +80,15 @@ func (w *workspace) commit(ctx context.Context) (commit, error) {
 	if !source.InGit(w.dir) {
 		return none, nil
 	}
+	var clean bool
+	var cleanErr error
+	compared := make(chan struct{})
+	go func() {
+		defer close(compared)
+		clean, cleanErr = source.Clean(ctx, w.dir)
+	}()
 	out, err := source.Git(ctx, w.dir, "log", "-1", "--format=%ct %H")
+	<-compared
 	if err != nil {
 		if strings.Contains(err.Error(), "does not have any commits yet") {
 			return none, nil
@@ -96,11 +104,10 @@ func (w *workspace) commit(ctx context.Context) (commit, error) {
 		return none, fmt.Errorf("git log: %w", err)
 	}
 	c := commit{time: time.Unix(seconds, 0).UTC()}
-	clean, err := source.Clean(ctx, w.dir)
 	if clean {
 		c.revision = fields[1]
 	}
-	return c, err
+	return c, cleanErr
 }
 
 // epoch is the time of a source that has none: 1980-01-01, as inside the sandbox.
