@@ -206,7 +206,7 @@ hello rpc 'IO.puts("rpc #{6 * 7}")' | grep -x 'rpc 42' || fail rpc
 pid=$(hello pid)
 inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=another /opt/hello/bin/hello rpc '1' && fail "another cookie was let in"
 echo 'IO.puts("remote #{6 * 7}")' | hello remote | grep 'remote 42' || fail remote
-hello stop
+hello stop || true # the answer may be lost with the connection
 for i in $(seq 300); do hello pid > /dev/null 2>&1 || break; sleep 0.2; done
 hello pid > /dev/null 2>&1 && fail "stop did not stop it"
 test "$(cat "$root/opt/hello/releases/COOKIE")" = "$cookie" || fail "the cookie changed"
@@ -216,11 +216,9 @@ vm=$!
 up
 inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello rpc 'IO.puts(Node.get_cookie())' | grep -x chosen || fail "RELEASE_COOKIE"
 hello rpc '1' && fail "the kept cookie was let in"
-inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello restart
-sleep 1
-up
-kill -TERM "$(inside RELEASE_TMP=/tmp/hello RELEASE_COOKIE=chosen /opt/hello/bin/hello pid >/dev/null && pgrep -x beam.smp)"
-down $vm
+kill -TERM "$(pgrep -x beam.smp)"
+down "$vm"
+wait "$vm" || fail "exit status $? after SIGTERM"
 echo all well
 `
 
