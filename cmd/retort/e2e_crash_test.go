@@ -51,7 +51,7 @@ func (k *kit) testKill(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	defer func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }()
 	restore := k.mirror.with(slowly(10 * time.Millisecond)) // fetching lasts long enough to be hit
 	defer restore()
 	request := s.files["lib/hello/request.ex"]

@@ -36,8 +36,10 @@ type podman struct {
 func newPodman(t *testing.T) podman {
 	p := podman{t, folder(t)}
 	t.Cleanup(func() {
-		_ = exec.Command("podman", p.args("rm", "-f", "-a", "-t", "0")...).Run()
-		_ = exec.Command("podman", p.args("rmi", "-f", "-a")...).Run()
+		// The test's own context has ended by now.
+		for _, args := range [][]string{{"rm", "-f", "-a", "-t", "0"}, {"rmi", "-f", "-a"}} {
+			_ = exec.CommandContext(context.Background(), "podman", p.args(args...)...).Run()
+		}
 	})
 	return p
 }
@@ -126,7 +128,7 @@ func (p podman) serves(image string) {
 	id := p.run("run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
 		"-e", "PORT="+plain, "-e", "TLS_PORT="+secure, image)
 	for _, url := range []string{"http://127.0.0.1:" + plain + "/health", "https://127.0.0.1:" + secure + "/health"} {
-		body, err := getUntil(url, time.Minute)
+		body, err := getUntil(t.Context(), url, time.Minute)
 		if err != nil || !strings.Contains(body, `"status":"ok"`) || !strings.Contains(body, "OpenSSL") {
 			t.Errorf("%s: %q, %v\n%s", url, body, err, p.run("logs", id))
 		}
@@ -143,7 +145,7 @@ func (p podman) serves(image string) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,14 +159,18 @@ func freePort(t *testing.T) string {
 
 // getUntil asks until there is an answer. The certificate is made at start and
 // known to nobody.
-func getUntil(url string, limit time.Duration) (string, error) {
+func getUntil(ctx context.Context, url string, limit time.Duration) (string, error) {
 	client := http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
 	deadline := time.Now().Add(limit)
 	for {
-		resp, err := client.Get(url)
+		resp, err := client.Do(request)
 		if err == nil {
 			defer resp.Body.Close()
 			body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))

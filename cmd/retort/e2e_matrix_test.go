@@ -56,7 +56,7 @@ func variations() []variation {
 			name: "another machine", primed: true, path: "c",
 			write: writeOptions{reverse: true, mtime: time.Date(1991, 2, 3, 4, 5, 6, 0, time.UTC)},
 			run: start{
-				umask: "000", stdin: true, wrap: []string{"nice", "-n", "19", "taskset", "-c", "0"},
+				umask: "000", noStdin: true, wrap: []string{"nice", "-n", "19", "taskset", "-c", "0"},
 				env: []string{"TZ=America/St_Johns", "LC_ALL=C"},
 			},
 			host: "some-other-host.example.org", fds: true, args: []string{"--jobs", "1"},
