@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
@@ -82,6 +83,7 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 	if err != nil {
 		return registry.Runtime{}, err
 	}
+	var unpacked []layers.Layer // of rt.Packages
 	rt := registry.Runtime{
 		Platform: s.config.Platform, Name: built.Name, Shell: s.config.Image.Shell,
 		OTP: built.Project.OTPApps, Elixir: built.Project.ElixirApps,
@@ -91,23 +93,28 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 			rt.Dependencies = append(rt.Dependencies, d.App)
 		}
 	}
-	if rt.Release, err = s.tree(ctx, built.Release); err != nil {
-		return rt, err
-	}
 	for i := range built.Plan.Recipes {
-		r := &built.Plan.Recipes[i]
-		if r.Kind != layers.UnpackDeb {
-			continue
+		if r := &built.Plan.Recipes[i]; r.Kind == layers.UnpackDeb {
+			rt.Packages = append(rt.Packages, registry.Package{
+				Name: r.Archive.Name, Version: r.Archive.Version, Whole: slices.Contains(whole, r.Archive.Name),
+			})
+			unpacked = append(unpacked, built.Layers[r.Name])
 		}
-		tree, err := s.tree(ctx, built.Layers[r.Name])
-		if err != nil {
-			return rt, err
-		}
-		rt.Packages = append(rt.Packages, registry.Package{
-			Name: r.Archive.Name, Version: r.Archive.Version, Tree: tree, Whole: slices.Contains(whole, r.Archive.Name),
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.builder.Jobs)
+	group.Go(func() (err error) {
+		rt.Release, err = s.tree(ctx, built.Release)
+		return err
+	})
+	for i, layer := range unpacked {
+		group.Go(func() (err error) {
+			rt.Packages[i].Tree, err = s.tree(ctx, layer)
+			return err
 		})
 	}
-	return rt, nil
+	err = group.Wait()
+	return rt, err
 }
 
 func (s *session) tree(ctx context.Context, l layers.Layer) (registry.Tree, error) {
