@@ -30,7 +30,7 @@ var probes = map[string]string{
 	"Files":      `inspect({System.cmd("sh", ["-c", "ls -l /proc/self/fd | wc -l"]), File.ls!("lib"), File.ls!("/")})`,
 	"Stat":       `inspect({File.stat!(__ENV__.file, time: :posix).mtime, File.stat!("lib", time: :posix).mtime, File.stat!(__ENV__.file).mode})`,
 	"Net":        `inspect({:inet.getifaddrs(), :gen_tcp.connect({127, 0, 0, 1}, 80, [], 500)})`,
-	"Pid":        `inspect({System.pid(), System.cmd("sh", ["-c", "echo $PPID; ls /proc | grep -c '^[0-9]'"])})`,
+	"Pid":        `inspect(System.pid())`,
 	// What no sandbox can hide from a program that asks. The matrix must see it.
 	"Time":   `inspect(System.os_time())`,
 	"Random": `inspect(:crypto.strong_rand_bytes(16))`,
