@@ -46,7 +46,20 @@ func (k *keyHash) input(field, diffID, step string) {
 func (k *keyHash) line(field, value string) {
 	k.text = append(k.text, field...)
 	k.text = append(k.text, ' ')
-	k.text = strconv.AppendQuote(k.text, value)
+	k.text = appendQuote(k.text, value)
+}
+
+// appendQuote is strconv.AppendQuote, fast for values that it only puts quotes
+// around: nearly all.
+func appendQuote(to []byte, value string) []byte {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(to, value)
+		}
+	}
+	to = append(to, '"')
+	to = append(to, value...)
+	return append(to, '"')
 }
 
 func (k *keyHash) list(field string, values []string) {

@@ -113,7 +113,7 @@ func before(a, b unix.Timespec) bool {
 
 // setTimes sets access and modification time of an open file.
 func setTimes(fd int, t unix.Timespec) error {
-	return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), []unix.Timespec{t, t}, 0)
+	return unix.UtimesNanoAt(fd, "", []unix.Timespec{t, t}, unix.AT_EMPTY_PATH)
 }
 
 // A gate keeps the collector out while something is looked up and stamped, or

@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -177,5 +178,13 @@ func TestToolchainOfBookwormRewritesPaths(t *testing.T) {
 	}
 	if _, err := Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", []string{"gcc"}); err == nil {
 		t.Error("a root that is not locked passed")
+	}
+}
+
+func TestQuoteIsGos(t *testing.T) {
+	for _, s := range []string{"", "plain value=1/2.3", `a"b`, `a\b`, "a\nb", "ü", "a\x7fb", "\xff", "~ "} {
+		if got, want := string(appendQuote([]byte("x"), s)), "x"+strconv.Quote(s); got != want {
+			t.Errorf("appendQuote(%q) = %s, want %s", s, got, want)
+		}
 	}
 }
