@@ -91,7 +91,8 @@ func eachFile(t *testing.T, f func(file, folder string, imports []string, test b
 			return err
 		}
 		if d.IsDir() {
-			if rel != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			top, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
+			if rel != "." && !within(top, []string{"cmd", "env", "layers", "builder", "registry", "internal"}) || d.Name() == "testdata" {
 				return fs.SkipDir
 			}
 			return nil
