@@ -42,6 +42,7 @@ func TestE2E(t *testing.T) {
 	}
 	k := newKit(t)
 	t.Run("Matrix", k.testMatrix)
+	t.Run("Year", k.testYear)
 	t.Run("Clock", k.testClock)
 	t.Run("Canary", k.testCanary)
 	t.Run("Faults", k.testFaults)
