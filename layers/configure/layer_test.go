@@ -132,6 +132,33 @@ func TestScripts(t *testing.T) {
 			want:   map[string]string{"a": "tool y x\n"},
 		},
 		{
+			name: "a subshell reads a here document (dh_usrlocal)",
+			script: `if [ "$1" = "configure" ]; then
+(
+	mode=0755
+	while read line; do
+		set -- $line
+		dir="$1"; wanted="$2"
+		if [ "$wanted" = "default" ]; then
+			wanted="$mode"
+		fi
+		if [ ! -e "$dir" ]; then
+			if mkdir "$dir" 2>/dev/null; then
+				if chown root:root "$dir" ; then
+					chmod "$wanted" "$dir" || true
+				fi
+			fi
+		fi
+	done
+) << DATA
+/opt/x default
+/opt/x/y 0750
+DATA
+fi`,
+			files: map[string]string{"opt/": ""},
+			want:  map[string]string{"opt": "dir 755", "opt/x": "dir 755", "opt/x/y": "dir 750"},
+		},
+		{
 			name:   "read keeps an empty first field",
 			script: "printf '#c\\n a b \\\\c \\nlast' | while IFS='#' read -r x y; do printf '[%s][%s]\\n' \"$x\" \"$y\"; done > /a; echo ' a  b c ' | { read x y; echo \"<$x><$y>\" >> /a; }",
 			want:   map[string]string{"a": "[][c]\n[ a b \\c ][]\n<a><b c>\n"},

@@ -46,6 +46,7 @@ func TestOracle(t *testing.T) {
 		{"forky-T", "forky", setT},
 		{"trixie-N", "trixie", setN},
 		{"bookworm-N", "bookworm", setN},
+		{"forky-N", "forky", setN},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := makeOracle(t, tt.name, tt.suite, tt.include)

@@ -21,7 +21,7 @@ func order(packages []Package) ([]Package, error) {
 	}
 	edges := make([][]int, len(sorted))
 	for i, p := range sorted {
-		for _, d := range p.Depends {
+		for _, d := range append([]string{"base-files"}, p.Depends...) {
 			// What is not configured here was configured in a layer below.
 			if j, ok := index[d]; ok && j != i {
 				edges[i] = append(edges[i], j)

@@ -32,6 +32,7 @@ func TestOrder(t *testing.T) {
 		{"dependency first", []Package{{Name: "a", Depends: []string{"z"}}, {Name: "z"}}, "z a"},
 		{"what is not here", []Package{{Name: "a", Depends: []string{"libc6"}}}, "a"},
 		{"cycle", []Package{{Name: "c", Depends: []string{"b"}}, {Name: "b", Depends: []string{"c", "d"}}, {Name: "d"}, {Name: "a", Depends: []string{"c"}}}, "d b c a"},
+		{"base-files before all", []Package{{Name: "a"}, {Name: "base-files", Depends: []string{"mawk"}}, {Name: "mawk"}}, "base-files mawk a"},
 		{"itself", []Package{{Name: "a", Depends: []string{"a"}}}, "a"},
 	} {
 		got, err := order(tt.in)
