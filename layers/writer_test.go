@@ -230,3 +230,41 @@ func TestAdopt(t *testing.T) {
 		must(t, w.Abort())
 	}
 }
+
+// What is sealed takes no more entries, and commits as it would have without.
+func TestSeal(t *testing.T) {
+	s := newStore(t)
+	var got []Layer
+	for _, seal := range []bool{false, true} {
+		w, err := s.NewWriter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := tarball.Entry{Path: "a/b", Kind: tarball.File, Mode: 0o644}
+		if err := w.Add(file, strings.NewReader("content")); err != nil {
+			t.Fatal(err)
+		}
+		if seal {
+			for range 2 {
+				if err := w.Seal(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file.Path = "a/c"
+			if err := w.Add(file, strings.NewReader("late")); !errors.Is(err, errWriterDone) {
+				t.Errorf("Add after Seal: %v", err)
+			}
+		}
+		l, err := w.Commit(t.Context(), testKey(fmt.Sprint("seal", seal)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Seal(t.Context()); !errors.Is(err, errWriterDone) {
+			t.Errorf("Seal after Commit: %v", err)
+		}
+		got = append(got, l)
+	}
+	if got[0] != got[1] {
+		t.Errorf("sealed: %v, not sealed: %v", got[1], got[0])
+	}
+}
