@@ -21,12 +21,17 @@ var fakeTime = []string{
 	"LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
 }
 
-// testYear builds the same release now and a year later.
+// testYear builds the same releases now and a year later.
 func (k *kit) testYear(t *testing.T) {
 	if native().Arch() != "amd64" {
 		t.Skip("the path of libfaketime is amd64's here")
 	}
-	s := k.example(t, "hello")
+	for _, row := range matrix {
+		t.Run(row.example, func(t *testing.T) { k.yearLater(t, k.exampleFor(t, row.example)) })
+	}
+}
+
+func (k *kit) yearLater(t *testing.T, s app) {
 	s.variant = "-year"
 	s.files["toolchain.toml"] = "platforms = [\"linux/amd64\"]\n" + s.files["toolchain.toml"] + "\n[base]\npackages = [\"libfaketime\"]\n"
 	s.files["toolchain.lock"] = string(k.lock(t, s))
