@@ -151,6 +151,16 @@ func cacheDir(t testing.TB) string {
 func makeOracle(t testing.TB, name, suite, include string) oracle {
 	base := filepath.Join(cacheDir(t), name)
 	o := oracle{root: base + ".root", debs: base + ".debs", ours: base + ".ours"}
+	if os.Getenv("RETORT_TEST_CACHE") == "" {
+		// A large set takes 5 GB: who names no cache gets the disk back.
+		t.Cleanup(func() {
+			for _, dir := range []string{o.root, o.debs, o.ours} {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
 	if _, err := os.Stat(o.root); err == nil {
 		return o
 	}
