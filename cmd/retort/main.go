@@ -14,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/containerd/log"
-
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/builder/sandbox"
 	"github.com/retort-build/retort/env"
@@ -35,7 +33,6 @@ const (
 
 func main() {
 	sandbox.Init()
-	_ = log.SetLevel("fatal") // containerd's libraries log; what matters they return
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/retort-build/retort/builder/source"
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/tarball"
 )
 
 // releaseVersion is what a release may be called: it becomes a folder's name
@@ -76,7 +77,7 @@ type commit struct {
 
 // commit asks git about the project. Outside of git the time is a fixed one.
 func (w *workspace) commit(ctx context.Context) (commit, error) {
-	none := commit{time: time.Unix(epoch, 0).UTC()}
+	none := commit{time: tarball.Epoch.UTC()}
 	if !source.InGit(w.dir) {
 		return none, nil
 	}
@@ -109,6 +110,3 @@ func (w *workspace) commit(ctx context.Context) (commit, error) {
 	}
 	return c, cleanErr
 }
-
-// epoch is the time of a source that has none: 1980-01-01, as inside the sandbox.
-const epoch = 315532800
