@@ -19,6 +19,10 @@ type Builder struct {
 	Open func(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, error)
 	// Jobs bounds how many steps run at once; below 1 means 1.
 	Jobs int
+	// Incremental lets a program that can begin from what its last run for
+	// Project left. What it makes then has a key of its own.
+	Incremental bool
+	Project     string // names the project; reaches no result
 	// OnEvent, if not nil, is told what happens, from several goroutines at once.
 	OnEvent func(Event)
 	// Log, if not nil, receives the output of each step's program as it comes.

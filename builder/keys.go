@@ -41,6 +41,9 @@ func (b *Builder) Steps(ctx context.Context, plan layers.Plan) ([]Step, error) {
 			return nil, err
 		}
 		out[i].Layer, err = b.Store.Lookup(ctx, out[i].Key)
+		if errors.Is(err, layers.ErrNotFound) {
+			out[i].Layer, _, err = b.lookupIncremental(ctx, r, have)
+		}
 		switch {
 		case err == nil:
 			out[i].Hit = true

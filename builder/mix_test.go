@@ -16,6 +16,8 @@ func file(path string) layers.SourceFile {
 	return layers.SourceFile{Path: path, Mode: 0o644, Digest: digest.FromString(path), Size: 1}
 }
 
+func text(s string) *string { return &s }
+
 // shop is an application with one Elixir and one rebar3 dependency.
 func shop() (MixApp, Project) {
 	root := func(config string, packages ...string) layers.RootFS {
@@ -31,19 +33,31 @@ func shop() (MixApp, Project) {
 	}
 	app := MixApp{
 		Platform: env.LinuxAMD64,
-		Base:     root("configure", "deb:elixir"), Native: root("configure:native", "deb:elixir", "deb:gcc"),
+		Root: func(n Need) (layers.RootFS, error) {
+			name, packages := "configure", []string{"deb:elixir"}
+			if n.Compilers {
+				name, packages = name+":native", append(packages, "deb:gcc")
+			}
+			for _, nif := range n.NIFs {
+				name, packages = name+":"+nif, append(packages, "deb:lib"+nif+"-dev")
+			}
+			return root(name, packages...), nil
+		},
+		NIFs: []string{"jiffy"},
 		Source: []layers.SourceFile{
 			file("README.md"), file("config/config.exs"), file("config/runtime.exs"), file("lib/shop.ex"),
 			file("mix.exs"), file("mix.lock"), file("priv/x"), file("rel/env.sh.eex"), file("test/shop_test.exs"),
 		},
-		Locked:  []hex.Locked{pkg("jason"), pkg("jiffy"), pkg("only_in_test")},
+		Locked:  []hex.Locked{pkg("jason"), pkg("jiffy"), pkg("only_in_test"), pkg("plug")},
 		Plugins: []hex.Locked{{App: "pc", Kind: hex.Package, Name: "pc", Version: "1.15.0", Repo: "hexpm", Inner: digest.FromString("pc inner"), Outer: digest.FromString("pc")}},
 		MixEnv:  "prod", MixTarget: "host",
 	}
 	return app, Project{App: "shop", Releases: []string{"shop"}, Deps: []ProjectDep{
-		{App: "jason", SCM: "Hex.SCM", Manager: "mix"},
-		{App: "jiffy", SCM: "Hex.SCM", Manager: "rebar3"},
-	}}
+		{App: "jason", SCM: "Hex.SCM", Manager: "mix", Dest: "deps/jason", Options: "[]"},
+		{App: "jiffy", SCM: "Hex.SCM", Manager: "rebar3", Dest: "deps/jiffy", Options: "[env: :prod]"},
+		{App: "plug", SCM: "Hex.SCM", Manager: "mix", Dest: "deps/plug", Options: "[]", Deps: []string{"jiffy"}},
+	}, Config: map[string]*string{"jason": text("Amo="), "shop": text("Aw=="), "logger": text("Ag=="), "jiffy": text("AQ==")},
+		ElixirApps: []string{"logger"}}
 }
 
 func paths(t *testing.T, plan layers.Plan, step string) []string {
@@ -70,34 +84,73 @@ func TestReleasePlan(t *testing.T) {
 	}
 	// What a step cannot see cannot change it.
 	for step, want := range map[string]string{
-		"source:mix":  "config/config.exs mix.exs mix.lock",
-		"source:code": "README.md config/config.exs lib/shop.ex mix.exs mix.lock priv/x",
-		"source:rest": "config/runtime.exs rel/env.sh.eex test/shop_test.exs",
+		"source:mix":    "config/config.exs mix.exs mix.lock",
+		"source:code":   "README.md lib/shop.ex mix.exs mix.lock priv/x",
+		"source:config": "config/config.exs",
+		"source:rest":   "config/runtime.exs rel/env.sh.eex test/shop_test.exs",
 	} {
 		if got := strings.Join(paths(t, plan, step), " "); got != want {
 			t.Errorf("%s holds %s, want %s", step, got, want)
 		}
 	}
-	deps, _ := plan.Recipe(StepDeps)
-	if want := []string{"hex:jason", "hex:jiffy", "hex:jiffy/pc", "source:mix"}; !slices.Equal(deps.Work, want) {
-		t.Errorf("deps reads %q, want %q", deps.Work, want)
-	}
-	if !slices.Contains(deps.Root, "deb:gcc") {
-		t.Error("deps has no compiler")
-	}
 	compile, _ := plan.Recipe(StepCompile)
-	if slices.Contains(compile.Root, "deb:gcc") || slices.Contains(compile.Work, "source:rest") {
+	if slices.Contains(compile.Root, "deb:gcc") || slices.Contains(compile.Work, "source:rest") || slices.Contains(compile.Work, "source:config") {
 		t.Error("compile sees what it does not need")
 	}
-	if compile.Dir != "/build/shop" {
-		t.Errorf("compile runs in %s", compile.Dir)
+	if !slices.Contains(compile.Over, "deb:libjiffy-dev") {
+		t.Error("compile has no library for the NIF that it may load")
 	}
-	plugin, _ := plan.Recipe("hex:jiffy/pc")
-	if plugin.Prefix != "deps/jiffy/_checkouts/pc" {
-		t.Errorf("the plugin lies in %s", plugin.Prefix)
+	if compile.Dir != "/build/project" {
+		t.Errorf("compile runs in %s", compile.Dir)
 	}
 	if _, ok := plan.Recipe("hex:only_in_test"); ok {
 		t.Error("a dependency of tests is in the plan of the release")
+	}
+}
+
+// A dependency sees its own source, what is below it, and no more: all of it is
+// in the key, so nothing else can reach its layer.
+func TestDependencyRecipe(t *testing.T) {
+	app, project := shop()
+	plan, err := app.ReleasePlan(project, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		step, work, root, over, argv string
+	}{
+		{
+			"dep:jason", "hex:jason", "deb:elixir", "configure scripts",
+			`jason|dep={:jason, ">= 0.0.0", override: true}|lock="jason": {:hex, :jason}|config=jason Amo=|config=logger Ag==`,
+		},
+		{
+			"dep:jiffy", "hex:jiffy plugin:pc", "deb:elixir deb:gcc", "deb:libjiffy-dev configure:native:jiffy scripts",
+			`jiffy|dep={:jiffy, ">= 0.0.0", override: true, env: :prod}|lock="jiffy": {:hex, :jiffy}|config=jiffy AQ==|config=logger Ag==|plugin=pc`,
+		},
+		{
+			"dep:plug", "hex:jiffy dep:jiffy hex:plug", "deb:elixir", "deb:libjiffy-dev configure:jiffy scripts",
+			`plug|dep={:jiffy, ">= 0.0.0", override: true, env: :prod}|dep={:plug, ">= 0.0.0", override: true}|lock="jiffy": {:hex, :jiffy}|lock="plug": {:hex, :plug}|config=jiffy AQ==|config=logger Ag==`,
+		},
+	} {
+		r, ok := plan.Recipe(c.step)
+		if !ok {
+			t.Fatalf("no step %s", c.step)
+		}
+		for what, pair := range map[string][2]string{
+			"work": {strings.Join(r.Work, " "), c.work}, "root": {strings.Join(r.Root, " "), c.root},
+			"over": {strings.Join(r.Over, " "), c.over}, "argv": {strings.Join(r.Argv[2:], "|"), c.argv},
+		} {
+			if pair[0] != pair[1] {
+				t.Errorf("%s of %s:\n got %s\nwant %s", what, c.step, pair[0], pair[1])
+			}
+		}
+	}
+	project.Config["logger"] = nil
+	if plan, err = app.ReleasePlan(project, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := plan.Recipe("dep:jason"); !slices.Contains(r.Work, "source:config") || !slices.Contains(r.Argv, "config=whole") {
+		t.Errorf("configuration that is no value: %q %q", r.Work, r.Argv)
 	}
 }
 

@@ -1,6 +1,9 @@
 package builder
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Epoch is SOURCE_DATE_EPOCH inside every sandbox: 1980-01-01, the earliest
 // time that all archive formats can hold. It is no commit's time, so that a
@@ -20,6 +23,8 @@ func (a MixApp) env() []string {
 		"LANG=C.UTF-8",
 		"LC_ALL=C.UTF-8",
 		"LOGNAME=retort",
+		"MIX_BUILD_PATH=" + projectDir + "/" + a.buildDir(),
+		"MIX_DEPS_PATH=" + projectDir + "/deps",
 		"MIX_ENV=" + a.MixEnv,
 		"MIX_HOME=/nonexistent",
 		"MIX_OS_CONCURRENCY_LOCK=0",
@@ -40,4 +45,24 @@ func (a MixApp) env() []string {
 	}
 	slices.Sort(env)
 	return env
+}
+
+// parallelEnv is env for a program that makes the order of atoms its own
+// business and so may use every processor.
+func (a MixApp) parallelEnv() []string {
+	env := a.env()
+	for i, kv := range env {
+		if strings.HasPrefix(kv, "ERL_AFLAGS=") {
+			env[i] = "ERL_AFLAGS=+fnu"
+		}
+	}
+	return env
+}
+
+// buildDir is where Mix puts what it compiles, below the project.
+func (a MixApp) buildDir() string {
+	if a.MixTarget != "host" {
+		return "_build/" + a.MixTarget + "_" + a.MixEnv
+	}
+	return "_build/" + a.MixEnv
 }

@@ -23,6 +23,10 @@ type Project struct {
 	ElixirApps     []string     `json:"elixir_apps"`
 	OTP            string       `json:"otp"`
 	Elixir         string       `json:"elixir"`
+	// Config is the compile-time configuration of each application: a term in
+	// the external format and base64, or nil if it holds what means nothing
+	// to another VM.
+	Config map[string]*string `json:"config"`
 }
 
 // ProjectApp is an application whose source is in the project.
@@ -39,6 +43,7 @@ type ProjectDep struct {
 	TopLevel   bool     `json:"top_level"`
 	Dest       string   `json:"dest"`
 	InUmbrella bool     `json:"in_umbrella"`
+	Options    string   `json:"options"` // an Elixir keyword list
 	Deps       []string `json:"deps"`
 }
 
@@ -60,7 +65,12 @@ func ParseProject(data []byte) (Project, error) {
 	}
 	names := slices.Clone(p.Releases)
 	for _, d := range p.Deps {
-		names = append(names, d.App)
+		names = append(append(names, d.App), d.Deps...)
+	}
+	for app := range p.Config {
+		if !appName.MatchString(app) {
+			p.Config[app] = nil // no application of that name: only the files can say it
+		}
 	}
 	for _, a := range p.Apps {
 		names = append(names, a.App)
@@ -102,13 +112,4 @@ func (p Project) ReleaseName(want string) (string, error) {
 		return "", errors.New("mix.exs of this umbrella has no releases: add one to its list")
 	}
 	return "", fmt.Errorf("mix.exs has several releases (%s): name one with [release] name in toolchain.toml", list)
-}
-
-// Dir is where the project lies inside a sandbox. The path is part of what is
-// compiled, so it depends on the project's name and on nothing else.
-func (p Project) Dir(release string) string {
-	if p.App != "" {
-		return "/build/" + p.App
-	}
-	return "/build/" + release
 }

@@ -119,6 +119,11 @@ func (b *Builder) lookup(ctx context.Context, r *layers.Recipe, inputs map[strin
 		return layers.Layer{}, "", err
 	}
 	layer, err := b.Store.Lookup(ctx, key)
+	if errors.Is(err, layers.ErrNotFound) {
+		if layer, other, err := b.lookupIncremental(ctx, r, inputs); !errors.Is(err, layers.ErrNotFound) {
+			return layer, other, err
+		}
+	}
 	return layer, key, err
 }
 

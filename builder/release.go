@@ -40,7 +40,11 @@ func (b *Builder) Release(ctx context.Context, a MixApp, name string) (Built, er
 // the layers of what had to be realised for the question.
 func (b *Builder) Plan(ctx context.Context, a MixApp, name string) (Built, error) {
 	known := make(hits)
-	asked, err := b.realise(ctx, a.ProjectPlan(), known)
+	plan, err := a.ProjectPlan()
+	if err != nil {
+		return Built{}, err
+	}
+	asked, err := b.realise(ctx, plan, known)
 	if err != nil {
 		return Built{}, err
 	}

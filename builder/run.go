@@ -14,7 +14,7 @@ import (
 
 // maxWork is how many layers of a project are mounted one by one; more are
 // merged into a view first. Each costs look-ups in every directory they share.
-const maxWork = 12
+const maxWork = 400
 
 // writable are the paths of a sandbox, besides the project, that a program may
 // write to; they are empty at the start and gone at the end.
@@ -31,6 +31,9 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 	if err != nil {
 		return layers.Layer{}, err
 	}
+	if err := b.resume(ctx, r, inputs, p.Work.Upper); err != nil {
+		return layers.Layer{}, err
+	}
 	log := &tail{}
 	if b.Log != nil {
 		log.to = b.Log(r.Name)
@@ -43,7 +46,20 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 		}
 		return layers.Layer{}, err
 	}
-	return b.capture(ctx, key, r, p.Work.Upper)
+	var state []byte
+	if r.Resumes != nil {
+		state = readOut(p.Work.Upper, stateFile, maxState)
+		if resumed(p.Work.Upper) {
+			if key, err = incrementalKey(r, inputs); err != nil {
+				return layers.Layer{}, err
+			}
+		}
+	}
+	layer, err := b.capture(ctx, key, r, p.Work.Upper)
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	return layer, b.keepState(ctx, r, inputs, key, state)
 }
 
 // Process prepares r's program to be run, or another one in its place, with

@@ -60,6 +60,17 @@ type Recipe struct {
 	Argv    []string
 	Env     []string // complete, sorted
 	Outputs []Output
+
+	// Resumes, if not nil, lets the program begin from what an earlier run
+	// left. It is no part of the key: the program must give the same either way.
+	Resumes *Resume
+}
+
+// Resume says which earlier runs of a program another may begin from: those
+// whose recipe and inputs differ in nothing but some inputs.
+type Resume struct {
+	Fresh []string // names of steps in Work that may differ
+	Facts []string // values that may not, sorted
 }
 
 // Archive is a pinned file and what the lock says of it.
@@ -111,6 +122,16 @@ func (r *Recipe) InputNames() []string {
 		}
 	}
 	return out
+}
+
+// ResumeKey returns the key under which r's runs keep what later ones may begin
+// from, for the project of that name.
+func ResumeKey(r *Recipe, inputs map[string]Layer, project string) (Key, error) {
+	like := *r
+	like.Facts = slices.Concat(r.Facts, r.Resumes.Facts, []string{"resume=" + project})
+	like.Work = slices.DeleteFunc(slices.Clone(r.Work), func(name string) bool { return slices.Contains(r.Resumes.Fresh, name) })
+	key, _, err := KeyOf(&like, inputs)
+	return key, err
 }
 
 // KeyOf returns the key of r given the layers its inputs realised to, by name,

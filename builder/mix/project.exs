@@ -20,12 +20,40 @@ defmodule Retort.Project do
       "umbrella" => (config[:apps_path] && true) || false,
       "apps" => apps(config),
       "deps" => Enum.map(Mix.Dep.load_and_cache(), &dep/1),
+      "config" => config(config),
       "otp_apps" => names(:code.lib_dir()),
       "elixir_apps" => names(Path.join(to_string(:code.lib_dir(:elixir)), "..")),
       "otp" => :erlang.system_info(:otp_release) |> to_string(),
       "elixir" => System.version()
     }
   end
+
+  # The compile-time configuration of each application as the base64 of a term,
+  # or null if it holds what means nothing to another VM. Of Logger's the part
+  # that its macros read: the rest decides nothing before the release runs.
+  @logger [:always_evaluate_messages, :compile_time_application, :compile_time_purge_matching]
+  defp config(project) do
+    file = project[:config_path]
+    plain? = Path.expand(file) == Path.expand("config/config.exs")
+
+    if File.regular?(file) do
+      for {app, env} <- Config.Reader.read!(file, env: Mix.env(), target: Mix.target()), into: %{} do
+        env = if app == :logger, do: Keyword.take(env, @logger), else: env
+        {Atom.to_string(app), if(plain? and portable?(env), do: encode(Enum.sort(env)))}
+      end
+    else
+      %{}
+    end
+  end
+
+  defp encode(term), do: term |> :erlang.term_to_binary([:deterministic, minor_version: 2]) |> Base.encode64()
+
+  defp portable?(term) when is_pid(term) or is_port(term) or is_reference(term), do: false
+  defp portable?(term) when is_function(term), do: Function.info(term, :type) == {:type, :external}
+  defp portable?([head | tail]), do: portable?(head) and portable?(tail)
+  defp portable?(term) when is_tuple(term), do: portable?(Tuple.to_list(term))
+  defp portable?(term) when is_map(term), do: portable?(:maps.to_list(term))
+  defp portable?(_term), do: true
 
   defp apps(config) do
     cond do
@@ -46,8 +74,18 @@ defmodule Retort.Project do
       "top_level" => dep.top_level,
       "dest" => opts[:dest] && Path.relative_to(opts[:dest], cwd),
       "in_umbrella" => (opts[:in_umbrella] || opts[:from_umbrella]) && true || false,
+      "options" => inspect(options(dep), limit: :infinity, printable_limit: :infinity, width: :infinity),
       "deps" => dep.deps |> Enum.map(&Atom.to_string(&1.app)) |> Enum.sort()
     }
+  end
+
+  # The options of a dependency that decide where it comes from and how it is
+  # compiled; everything else in them Mix finds out again.
+  @options [:app, :branch, :compile, :depth, :env, :git, :hex, :manager, :path, :ref, :repo, :sparse, :subdir, :submodules, :tag]
+  defp options(dep) do
+    system_env = if dep.system_env == [], do: [], else: [system_env: Enum.sort(dep.system_env)]
+    path = if dep.opts[:path], do: [path: Path.relative_to_cwd(dep.opts[:dest])], else: []
+    dep.opts |> Keyword.take(@options) |> Keyword.merge(path ++ system_env) |> Enum.sort()
   end
 
   # The application names below a lib folder: "crypto" of "crypto-5.5.3".

@@ -4,7 +4,7 @@
 # assemble into, then those of `mix release`.
 {own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
 Mix.start()
-Mix.CLI.main(["release" | args] ++ ["--overwrite", "--path", path])
+Mix.CLI.main(["release" | args] ++ ["--no-compile", "--overwrite", "--path", path])
 
 defmodule Retort.Release do
   @cookie ~S"""

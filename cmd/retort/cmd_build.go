@@ -69,15 +69,16 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	if <-asked; atErr != nil {
+		return atErr
+	}
+	s.compileMode(at)
 	built, err := s.builder.Release(ctx, app, s.config.Release.Name)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
-	}
-	if <-asked; atErr != nil {
-		return atErr
 	}
 	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format), at)
 	if err != nil {

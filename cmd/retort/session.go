@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"strconv"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
@@ -14,6 +15,7 @@ type sessionFlags struct {
 	platform, target, progress string
 	jobs                       int
 	verbose                    bool
+	incremental                *bool // nil: if the work tree is not a clean commit
 }
 
 func (o *sessionFlags) register(fs *flag.FlagSet) {
@@ -22,13 +24,19 @@ func (o *sessionFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.progress, "progress", "auto", "show progress as auto, tty, plain, json or quiet")
 	fs.IntVar(&o.jobs, "jobs", 0, "run `N` steps at once (default the number of CPUs)")
 	fs.BoolVar(&o.verbose, "v", false, "show the output of each step")
+	fs.BoolFunc("incremental", "recompile of the application only what changed since the last build (default if the work tree is no clean commit)", func(text string) error {
+		value, err := strconv.ParseBool(text)
+		o.incremental = &value
+		return err
+	})
 }
 
 // A session is a workspace with a builder and its progress on the terminal.
 type session struct {
 	*workspace
-	builder  *builder.Builder
-	progress *progress
+	builder     *builder.Builder
+	progress    *progress
+	incremental *bool
 }
 
 func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error) {
@@ -60,7 +68,16 @@ func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error
 		w.close()
 		return nil, err
 	}
-	return &session{workspace: w, builder: b, progress: progress}, nil
+	return &session{workspace: w, builder: b, progress: progress, incremental: o.incremental}, nil
+}
+
+// compileMode settles whether the application is compiled incrementally: what
+// the user says, else whether the source is anything but a commit.
+func (s *session) compileMode(at commit) {
+	s.builder.Incremental = at.revision == ""
+	if s.incremental != nil {
+		s.builder.Incremental = *s.incremental
+	}
 }
 
 func (s *session) close() {
@@ -71,6 +88,11 @@ func (s *session) close() {
 // plan asks Mix about the project, if the store does not know the answer, and
 // returns the plan of the release.
 func (s *session) plan(ctx context.Context) (builder.Built, error) {
+	at, err := s.commit(ctx)
+	if err != nil {
+		return builder.Built{}, err
+	}
+	s.compileMode(at)
 	app, err := s.app(ctx)
 	if err != nil {
 		return builder.Built{}, err
@@ -86,7 +108,7 @@ func (s *session) planFor(ctx context.Context, step string) (layers.Plan, error)
 		return layers.Plan{}, err
 	}
 	if step == builder.StepProject {
-		return app.ProjectPlan(), nil
+		return app.ProjectPlan()
 	}
 	built, err := s.builder.Plan(ctx, app, s.config.Release.Name)
 	return built.Plan, err

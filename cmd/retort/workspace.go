@@ -101,7 +101,7 @@ func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Build
 		jobs = runtime.NumCPU()
 	}
 	b := &builder.Builder{
-		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Open: w.openSource, Jobs: jobs, OnEvent: p.event,
+		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Open: w.openSource, Jobs: jobs, Project: w.dir, OnEvent: p.event,
 	}
 	if verbose {
 		b.Log = p.log
@@ -168,31 +168,34 @@ func (w *workspace) mixLock() ([]hex.Locked, error) {
 	return locked, hex.CheckOuter("mix.lock", locked)
 }
 
-// roots plans the two root file systems of a project. Without dependencies it
-// needs neither Hex nor compilers.
+// roots fills in how root file systems are planned. A project without
+// dependencies needs neither Hex nor rebar3.
 func (w *workspace) roots(a *builder.MixApp) error {
 	if len(w.lock.Sets[a.Platform]) == 0 {
 		return fmt.Errorf("toolchain.lock has no packages for %s: name the platform in platforms of toolchain.toml and run retort lock", a.Platform)
 	}
-	roots := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain))
-	suite := w.config.Base.Suite
+	shared := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain))
 	if len(a.Locked) > 0 {
 		if len(w.set(env.SetHex)) == 0 {
 			return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
 		}
-		roots = append(roots, w.set(env.SetHex)...)
+		shared = slices.Concat(shared, w.set(env.SetHex), w.set(env.SetRebar3))
+	}
+	for _, nif := range w.config.NIFs {
+		a.NIFs = append(a.NIFs, nif.Dep)
+	}
+	suite := w.config.Base.Suite
+	a.Root = func(n builder.Need) (layers.RootFS, error) {
+		name, roots := "configure", slices.Clone(shared)
+		if n.Compilers {
+			name, roots = name+":native", append(roots, w.set(env.SetNative)...)
+		}
+		for _, nif := range n.NIFs {
+			name, roots = name+":"+nif, append(roots, w.set(env.NIFBuildSet(nif))...)
+		}
+		return layers.Toolchain(w.lock, a.Platform, suite, name, roots)
 	}
 	var err error
-	if a.Base, err = layers.Toolchain(w.lock, a.Platform, suite, "configure", roots); err != nil {
-		return err
-	}
-	roots = slices.Concat(roots, w.set(env.SetRebar3), w.set(env.SetNative))
-	for _, nif := range w.config.NIFs {
-		roots = append(roots, w.set(env.NIFBuildSet(nif.Dep))...)
-	}
-	if a.Native, err = layers.Toolchain(w.lock, a.Platform, suite, "configure:native", roots); err != nil {
-		return err
-	}
 	a.Image, err = w.imagePackages(suite)
 	return err
 }

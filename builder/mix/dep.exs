@@ -1,0 +1,103 @@
+# Compiles one dependency in a project made of nothing but it and what it
+# depends on: theirs is what the folders deps and _build hold. Arguments: its
+# name, then dep=NAME OPTIONS and lock=ENTRY for it and everything below it,
+# config=APP VALUE (a term in base64) for what it may read of the application's
+# configuration, and plugin=NAME for each rebar3 plugin in _plugins.
+defmodule Retort.Shell do
+  # rebar3 goes on without a plugin that it cannot find, and a NIF is missing in
+  # the end: that is made an error here.
+  @behaviour Mix.Shell
+
+  defdelegate info(message), to: Mix.Shell.IO
+  defdelegate error(message), to: Mix.Shell.IO
+  defdelegate prompt(message), to: Mix.Shell.IO
+  defdelegate yes?(message, options \\ []), to: Mix.Shell.IO
+  defdelegate print_app(), to: Mix.Shell.IO
+
+  def cmd(command, options \\ []) do
+    status =
+      Mix.Shell.cmd(command, options, fn data ->
+        IO.binwrite(data)
+        Process.put(__MODULE__, [Process.get(__MODULE__, []), data])
+      end)
+
+    case Regex.scan(~r/(?:Errors loading plugin|Plugin) \{?([a-z0-9_]+)(?:\.|.{0,80} not available)/, IO.iodata_to_binary(Process.get(__MODULE__, []))) do
+      [] -> status
+      found -> missing(found)
+    end
+  end
+
+  defp missing(found) do
+    names = found |> Enum.map(&List.last/1) |> Enum.uniq() |> Enum.sort()
+
+    Mix.raise(
+      "rebar3 plugins are needed and not pinned: #{Enum.join(names, ", ")}. " <>
+        "Name each with its version under [hex.plugins] in toolchain.toml and run retort lock"
+    )
+  end
+end
+
+defmodule Retort.Dep do
+  def prepare(app, facts) do
+    all = fn name -> for fact <- facts, [^name, value] <- [String.split(fact, "=", parts: 2)], do: value end
+
+    File.write!("mix.exs", project(all.("dep")))
+    File.write!("mix.lock", ["%{\n", all.("lock") |> Enum.map(&["  ", &1, ",\n"]), "}\n"])
+    File.mkdir_p!("config")
+    File.write!("config/config.exs", ["import Config\n", all.("config") |> Enum.map(&config/1)])
+
+    for plugin <- all.("plugin") do
+      File.mkdir_p!("deps/#{app}/_checkouts")
+      File.cp_r!("_plugins/#{plugin}", "deps/#{app}/_checkouts/#{plugin}")
+    end
+  end
+
+  defp project(deps) do
+    """
+    defmodule Retort.MixProject do
+      use Mix.Project
+      def project, do: [app: :retort, version: "0.0.0", deps: [#{Enum.join(deps, ", ")}]]
+    end
+    """
+  end
+
+  defp config(fact) do
+    [app, value] = String.split(fact, " ")
+    ["config ", inspect(String.to_atom(app)), ", :erlang.binary_to_term(Base.decode64!(\"", value, "\"))\n"]
+  end
+
+  def objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), do: file)
+
+  # Removes what holds times or chance and nobody reads again: manifests of
+  # Mix, rebar3's state, object files.
+  def clean(app, objects) do
+    [source, build] = dirs(app)
+    for name <- ["_build", "_checkouts"], do: File.rm_rf!(Path.join(source, name))
+    for name <- [".rebar3", "mix.rebar.config"], do: File.rm_rf!(Path.join(build, name))
+    for file <- objects(app) -- objects, do: File.rm!(file)
+    for path <- Path.wildcard(Path.join(build, ".mix/*"), match_dot: true), Path.basename(path) not in ["compile.elixir_scm", "compile.fetch"], do: File.rm_rf!(path)
+  end
+
+  defp dirs(app), do: ["deps/#{app}", Path.join([System.fetch_env!("MIX_BUILD_PATH"), "lib", app])]
+
+  # Writes the names that the compiled modules hold. What is compiled later
+  # makes atoms of them in this order before anything else, so that the order
+  # in which it happens to load modules decides nothing.
+  def names(app) do
+    [_source, build] = dirs(app)
+    file = Path.join(build, ".mix/retort.names")
+    names = for beam <- Path.wildcard(Path.join(build, "ebin/*.beam")), name <- Retort.Names.beam(beam), do: name
+    File.mkdir_p!(Path.dirname(file))
+    File.write!(file, names |> Enum.sort() |> Enum.dedup() |> :erlang.term_to_binary())
+  end
+end
+
+Code.require_file("names.exs", "/retort")
+[app | facts] = System.argv()
+Retort.Dep.prepare(app, facts)
+objects = Retort.Dep.objects(app)
+Mix.start()
+Mix.shell(Retort.Shell)
+Mix.CLI.main(["deps.compile", app])
+Retort.Dep.clean(app, objects)
+Retort.Dep.names(app)

@@ -1,0 +1,116 @@
+package builder
+
+import (
+	"bytes"
+	_ "embed"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/layers"
+)
+
+//go:embed mix/project.exs
+var projectScript []byte
+
+//go:embed mix/compile.exs
+var compileScript []byte
+
+//go:embed mix/names.exs
+var namesScript []byte
+
+//go:embed mix/toolchain.exs
+var toolchainScript []byte
+
+//go:embed mix/dep.exs
+var depScript []byte
+
+//go:embed mix/release.exs
+var releaseScript []byte
+
+// Script gives the content of a file of retort's own that recipes run; false
+// for a file that is not one.
+func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
+	text, ok := scripts[f.Path]
+	if r.Name != stepScripts || !ok {
+		return nil, false
+	}
+	return io.NopCloser(bytes.NewReader(text)), true
+}
+
+// scripts are retort's own files in the root file system: what steps run, and
+// who the sandbox's user is, by name.
+var scripts = map[string][]byte{
+	"etc/group":            []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
+	"etc/passwd":           []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+	"retort/compile.exs":   compileScript,
+	"retort/dep.exs":       depScript,
+	"retort/names.exs":     namesScript,
+	"retort/toolchain.exs": toolchainScript,
+	"retort/project.exs":   projectScript,
+	"retort/release.exs":   releaseScript,
+}
+
+func scriptRecipe() layers.Recipe {
+	var files []layers.SourceFile
+	for name, text := range scripts {
+		files = append(files, layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(text), Size: int64(len(text))})
+	}
+	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
+	return filesRecipe(stepScripts, files)
+}
+
+func filesRecipe(name string, files []layers.SourceFile) layers.Recipe {
+	return layers.Recipe{Name: name, Kind: layers.Files, Platform: env.Any, Files: files}
+}
+
+func pick(files []layers.SourceFile, keep func(path string) bool) []layers.SourceFile {
+	var out []layers.SourceFile
+	for _, f := range files {
+		if keep(f.Path) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// isMix reports whether a source file may decide what Mix says of the project
+// or how its dependencies compile: mix.exs, the lock, compile-time
+// configuration, and files beside them that mix.exs may read.
+func isMix(p string) bool {
+	if path.Base(p) == "mix.exs" {
+		return true
+	}
+	if !isCode(p) || strings.HasSuffix(p, ".md") {
+		return false
+	}
+	if rest, ok := strings.CutPrefix(p, "apps/"); ok {
+		if _, inner, ok := strings.Cut(rest, "/"); ok {
+			p = inner
+		}
+	}
+	return !strings.Contains(p, "/") || strings.HasPrefix(p, "config/")
+}
+
+// isCode reports whether a source file may take part in compiling. What is
+// read only when the release is assembled or run does not, and an edit of it
+// compiles nothing anew.
+func isCode(p string) bool {
+	return p != "config/runtime.exs" && !strings.HasPrefix(p, "rel/") && !strings.HasPrefix(p, "test/") &&
+		!(strings.HasPrefix(p, "apps/") && strings.Contains(p, "/test/"))
+}
+
+// isConfig reports whether a source file is configuration that is evaluated
+// before compiling.
+func isConfig(p string) bool {
+	if rest, ok := strings.CutPrefix(p, "apps/"); ok {
+		if _, inner, ok := strings.Cut(rest, "/"); ok {
+			p = inner
+		}
+	}
+	return strings.HasPrefix(p, "config/") && path.Ext(p) == ".exs" && p != "config/runtime.exs"
+}
