@@ -14,7 +14,7 @@ import (
 // Names of the steps every Mix project has.
 const (
 	StepProject = "project"
-	stepNames   = "names"
+	stepTools   = "tools"
 	StepCompile = "compile"
 	StepRelease = "release"
 	stepScripts = "scripts"
@@ -121,7 +121,12 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
+	base, err := a.root(Need{})
+	if err != nil {
+		return layers.Plan{}, err
+	}
 	plan = plan.Append(
+		toolsRecipe(a, base),
 		filesRecipe(stepConfig, pick(a.Source, isConfig)),
 		filesRecipe(stepCode, pick(a.Source, func(p string) bool { return isCode(p) && !isConfig(p) })),
 		filesRecipe(stepRest, pick(a.Source, func(p string) bool { return !isCode(p) && !isConfig(p) })),
@@ -147,32 +152,21 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	config, whole := p.config(slices.Sorted(maps.Keys(p.Config)))
 	compile := layers.Recipe{
 		Name: StepCompile, Kind: layers.Run, Platform: a.Platform,
-		Root: native.Root, Over: native.Over,
-		Work: append(slices.Clone(work), stepNames, stepCode),
-		Dir:  projectDir, Argv: append([]string{"/usr/bin/elixir", "/retort/compile.exs"}, config...), Env: a.parallelEnv(),
+		Root: native.Root, Over: withTools(native.Over),
+		Work: append(slices.Clone(work), stepCode),
+		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: a.parallelEnv(),
 		Outputs: []layers.Output{{Path: "_build"}},
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
 	}
 	if whole {
 		compile.Work = append(compile.Work, stepConfig)
 	}
-	base, err := a.root(Need{})
-	if err != nil {
-		return layers.Plan{}, err
-	}
-	toolchain := layers.Recipe{
-		Name: stepNames, Kind: layers.Run, Platform: a.Platform,
-		Root: base.Root, Over: base.Over,
-		Dir: projectDir, Argv: []string{"/usr/bin/elixir", "/retort/toolchain.exs"}, Env: a.env(),
-		Outputs: []layers.Output{{Path: ".retort"}},
-	}
 	out := "_release/" + release
 	return plan.Append(native.Recipes...).Append(a.Image...).Append(
-		toolchain,
 		compile,
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
-			Root: base.Root, Over: base.Over,
+			Root: base.Root, Over: withTools(base.Over),
 			Work: append(slices.Clone(work), stepCode, stepConfig, stepRest, StepCompile),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.env(),
 			Outputs: []layers.Output{{Path: out, Strip: true}},
@@ -180,8 +174,27 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	), nil
 }
 
+// toolsRecipe compiles retort's own modules, which later steps run: starting
+// them from source costs each as much again as starting Elixir.
+func toolsRecipe(a MixApp, base root) layers.Recipe {
+	return layers.Recipe{
+		Name: stepTools, Kind: layers.Run, Platform: a.Platform,
+		Root: base.Root, Over: base.Over,
+		Dir: projectDir, Argv: []string{"/usr/bin/elixir", "/retort/tools.exs"}, Env: a.env(),
+		Outputs: []layers.Output{{Path: "retort"}},
+	}
+}
+
+// tool is the command that runs one of those modules.
+func tool(name string) []string {
+	return []string{"/usr/bin/elixir", "-pa", "/retort/ebin", "-e", "Retort." + name + ".main()", "--"}
+}
+
+// withTools puts them into a root file system.
+func withTools(over []string) []string { return append(slices.Clone(over), stepTools) }
+
 func (a MixApp) releaseArgv(p Project, release, out string) []string {
-	argv := []string{"/usr/bin/elixir", "/retort/release.exs"}
+	argv := tool("Release")
 	for _, file := range a.Config {
 		argv = append(argv, "--config", file)
 	}

@@ -144,7 +144,7 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	if err != nil {
 		return layers.Recipe{}, nil, err
 	}
-	argv := []string{"/usr/bin/elixir", "/retort/dep.exs", d.App}
+	argv := append(tool("Dep"), d.App)
 	var work, locks []string
 	for _, app := range family {
 		member := g.deps[app]
@@ -173,7 +173,7 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	}
 	return layers.Recipe{
 		Name: DepStep(d.App), Kind: layers.Run, Platform: g.app.Platform,
-		Root: root.Root, Over: root.Over, Work: work,
+		Root: root.Root, Over: withTools(root.Over), Work: work,
 		Dir: projectDir, Argv: argv, Env: g.app.env(), Outputs: outputs,
 	}, root.Recipes, nil
 }

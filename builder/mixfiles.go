@@ -2,11 +2,12 @@ package builder
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"io"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -14,28 +15,13 @@ import (
 	"github.com/retort-build/retort/layers"
 )
 
-//go:embed mix/project.exs
-var projectScript []byte
-
-//go:embed mix/compile.exs
-var compileScript []byte
-
-//go:embed mix/names.exs
-var namesScript []byte
-
-//go:embed mix/toolchain.exs
-var toolchainScript []byte
-
-//go:embed mix/dep.exs
-var depScript []byte
-
-//go:embed mix/release.exs
-var releaseScript []byte
+//go:embed mix
+var mixFiles embed.FS
 
 // Script gives the content of a file of retort's own that recipes run; false
 // for a file that is not one.
 func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
-	text, ok := scripts[f.Path]
+	text, ok := scripts()[f.Path]
 	if r.Name != stepScripts || !ok {
 		return nil, false
 	}
@@ -44,20 +30,28 @@ func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
 
 // scripts are retort's own files in the root file system: what steps run, and
 // who the sandbox's user is, by name.
-var scripts = map[string][]byte{
-	"etc/group":            []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
-	"etc/passwd":           []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
-	"retort/compile.exs":   compileScript,
-	"retort/dep.exs":       depScript,
-	"retort/names.exs":     namesScript,
-	"retort/toolchain.exs": toolchainScript,
-	"retort/project.exs":   projectScript,
-	"retort/release.exs":   releaseScript,
-}
+var scripts = sync.OnceValue(func() map[string][]byte {
+	out := map[string][]byte{
+		"etc/group":  []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
+		"etc/passwd": []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+	}
+	files, err := mixFiles.ReadDir("mix")
+	if err != nil {
+		panic(err) // the program is built wrongly
+	}
+	for _, f := range files {
+		text, err := mixFiles.ReadFile("mix/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		out["retort/"+f.Name()] = text
+	}
+	return out
+})
 
 func scriptRecipe() layers.Recipe {
 	var files []layers.SourceFile
-	for name, text := range scripts {
+	for name, text := range scripts() {
 		files = append(files, layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(text), Size: int64(len(text))})
 	}
 	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })

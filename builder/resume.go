@@ -16,7 +16,7 @@ import (
 )
 
 // Files by which a program that can resume and the builder understand each
-// other, below the project. See mix/compile.exs.
+// other, below the project. See mix/compile.ex.
 const (
 	stateFile = ".retort/state" // what a later run may begin from
 	modeFile  = ".retort/mode"  // how this one came to its result

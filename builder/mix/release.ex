@@ -2,10 +2,6 @@
 # no cookie, no Windows scripts, one printed form of sys.config, and what a
 # target adds. Arguments: --config FILE ..., --vm-args FILE, the folder to
 # assemble into, then those of `mix release`.
-{own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
-Mix.start()
-Mix.CLI.main(["release" | args] ++ ["--no-compile", "--overwrite", "--path", path])
-
 defmodule Retort.Release do
   @cookie ~S"""
 
@@ -26,7 +22,14 @@ defmodule Retort.Release do
   fi
   """
 
-  def settle(path, own) do
+  def main do
+    {own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
+    Mix.start()
+    Mix.CLI.main(["release" | args] ++ ["--no-compile", "--overwrite", "--path", path])
+    settle(path, own)
+  end
+
+  defp settle(path, own) do
     File.rm(Path.join(path, "releases/COOKIE"))
     for dir <- ["bin", "releases/*"], bat <- Path.wildcard(Path.join([path, dir, "*.bat"])), do: File.rm!(bat)
     for start <- Path.wildcard(Path.join(path, "bin/*")), do: start_script(start)
@@ -88,5 +91,3 @@ defmodule Retort.Release do
     if String.to_integer(to_string(:erlang.system_info(:otp_release))) >= 26, do: ~c"~ktp.~n", else: ~c"~tp.~n"
   end
 end
-
-Retort.Release.settle(path, own)

@@ -38,7 +38,18 @@ defmodule Retort.Shell do
 end
 
 defmodule Retort.Dep do
-  def prepare(app, facts) do
+  def main do
+    [app | facts] = System.argv()
+    prepare(app, facts)
+    objects = objects(app)
+    Mix.start()
+    Mix.shell(Retort.Shell)
+    Mix.CLI.main(["deps.compile", app])
+    clean(app, objects)
+    names(app)
+  end
+
+  defp prepare(app, facts) do
     all = fn name -> for fact <- facts, [^name, value] <- [String.split(fact, "=", parts: 2)], do: value end
 
     File.write!("mix.exs", project(all.("dep")))
@@ -66,11 +77,11 @@ defmodule Retort.Dep do
     ["config ", inspect(String.to_atom(app)), ", :erlang.binary_to_term(Base.decode64!(\"", value, "\"))\n"]
   end
 
-  def objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), do: file)
+  defp objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), do: file)
 
   # Removes what holds times or chance and nobody reads again: manifests of
   # Mix, rebar3's state, object files.
-  def clean(app, objects) do
+  defp clean(app, objects) do
     [source, build] = dirs(app)
     for name <- ["_build", "_checkouts"], do: File.rm_rf!(Path.join(source, name))
     for name <- [".rebar3", "mix.rebar.config"], do: File.rm_rf!(Path.join(build, name))
@@ -83,7 +94,7 @@ defmodule Retort.Dep do
   # Writes the names that the compiled modules hold. What is compiled later
   # makes atoms of them in this order before anything else, so that the order
   # in which it happens to load modules decides nothing.
-  def names(app) do
+  defp names(app) do
     [_source, build] = dirs(app)
     file = Path.join(build, ".mix/retort.names")
     names = for beam <- Path.wildcard(Path.join(build, "ebin/*.beam")), name <- Retort.Names.beam(beam), do: name
@@ -91,13 +102,3 @@ defmodule Retort.Dep do
     File.write!(file, names |> Enum.sort() |> Enum.dedup() |> :erlang.term_to_binary())
   end
 end
-
-Code.require_file("names.exs", "/retort")
-[app | facts] = System.argv()
-Retort.Dep.prepare(app, facts)
-objects = Retort.Dep.objects(app)
-Mix.start()
-Mix.shell(Retort.Shell)
-Mix.CLI.main(["deps.compile", app])
-Retort.Dep.clean(app, objects)
-Retort.Dep.names(app)

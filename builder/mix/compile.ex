@@ -17,8 +17,8 @@ defmodule Retort.Compile do
   @compilers [:app, :elixir, :erlang, :gettext, :leex, :phoenix, :phoenix_live_view, :protocols, :yecc]
   @sources ~w(.erl .ex .hrl .xrl .yrl)
 
-  def main(args) do
-    config(args)
+  def main do
+    config(System.argv())
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = files()
     {state, mode} = begin(read(), files)
@@ -164,7 +164,7 @@ defmodule Retort.Compile do
     names = for {hash, path} <- sources, into: %{}, do: {hash, known[hash] || Retort.Names.source(path)}
 
     lists =
-      for file <- [".retort/names" | Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"]))],
+      for file <- ["/retort/names" | Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"]))],
           {:ok, data} <- [File.read(file)],
           do: :erlang.binary_to_term(data)
 
@@ -279,6 +279,3 @@ defmodule Retort.Reads do
     _not_text -> set
   end
 end
-
-Code.require_file("names.exs", "/retort")
-Retort.Compile.main(System.argv())
