@@ -168,7 +168,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: base.Root, Over: withTools(base.Over),
 			Work: append(slices.Clone(work), stepCode, stepConfig, stepRest, StepCompile),
-			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.env(),
+			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
 			Outputs: []layers.Output{{Path: out, Strip: true}},
 		},
 	), nil

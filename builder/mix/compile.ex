@@ -163,15 +163,8 @@ defmodule Retort.Compile do
     sources = for {path, hash} <- files, Path.extname(path) == ".ex", is_binary(hash), into: %{}, do: {hash, path}
     names = for {hash, path} <- sources, into: %{}, do: {hash, known[hash] || Retort.Names.source(path)}
 
-    lists =
-      for file <- ["/retort/names" | Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"]))],
-          {:ok, data} <- [File.read(file)],
-          do: :erlang.binary_to_term(data)
-
-    for list <- lists ++ [names |> Map.values() |> Enum.concat() |> Enum.sort()] do
-      Enum.each(list, fn name -> if byte_size(name) < 256, do: _ = String.to_atom(name) end)
-    end
-
+    Retort.Names.intern(["/retort/names" | Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"]))])
+    names |> Map.values() |> Enum.concat() |> Enum.sort() |> Retort.Names.atoms()
     names
   end
 

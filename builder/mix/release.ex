@@ -24,6 +24,7 @@ defmodule Retort.Release do
 
   def main do
     {own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
+    Retort.Names.intern(["/retort/names" | Path.wildcard("_build/*/lib/*/.mix/retort.names", match_dot: true)])
     Mix.start()
     Mix.CLI.main(["release" | args] ++ ["--no-compile", "--overwrite", "--path", path])
     settle(path, own)
