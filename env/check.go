@@ -113,6 +113,8 @@ func checkApp(s string) error {
 	return problem(matches(appForm, "the name of a dependency, such as exqlite"), s)
 }
 
+func checkAppName(s string) (string, error) { return s, checkApp(s) }
+
 func checkHexPackage(s string) error {
 	return problem(matches(appForm, "the name of a Hex package, such as pc"), s)
 }

@@ -11,6 +11,7 @@ type Config struct {
 	Base      Base
 	Hex       Hex
 	NIFs      []NIF // sorted by Dep
+	Deps      []Dep // sorted by App
 	Release   Release
 	Image     Image
 }
@@ -61,6 +62,12 @@ type NIF struct {
 	Dep     string
 	Build   []string // packages to compile it
 	Runtime []string // packages to run it; nil means to be found from the ELF files
+}
+
+// Dep is what a dependency's compilation sees besides what Mix says of it.
+type Dep struct {
+	App        string
+	ConfigApps []string // applications whose compile-time configuration it reads
 }
 
 // Release says which release is built and how.

@@ -38,6 +38,7 @@ func TestLockDigestMoves(t *testing.T) {
 		{"package", "[base]\npackages = [\"git\"]\n", true},
 		{"keyring", "[base]\nkeyring = \"keys/a.gpg\"\n", true},
 		{"nif", "[nif.jiffy]\nbuild = [\"g++\"]\n", true},
+		{"deps", "[deps.jason]\nconfig_apps = [\"shop\"]\n", false},
 		{"plugin", "[hex.plugins]\npc = \"1.15.0\"\n", true},
 		{"shell", "[image]\nshell = true\n", true},
 		{"one platform's package", "[platform.arm64.base]\npackages = [\"git\"]\n", true},

@@ -48,6 +48,7 @@ func (m *Manifest) config(p Platform, target string) Config {
 		Base:      baseOf(t.sub("base")),
 		Hex:       hexOf(t.sub("hex")),
 		NIFs:      nifsOf(t.sub("nif")),
+		Deps:      depsOf(t.sub("deps")),
 		Release:   releaseOf(t.sub("release")),
 		Image:     imageOf(t.sub("image")),
 	}
@@ -118,6 +119,14 @@ func nifsOf(t table) []NIF {
 		nifs = append(nifs, NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")})
 	}
 	return nifs
+}
+
+func depsOf(t table) []Dep {
+	var deps []Dep
+	for _, app := range t.names() {
+		deps = append(deps, Dep{App: app, ConfigApps: t.sub(app).list("config_apps")})
+	}
+	return deps
 }
 
 func releaseOf(t table) Release {

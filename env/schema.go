@@ -75,6 +75,9 @@ func overridable() map[string]*node {
 			"build":   debs,
 			"runtime": debs,
 		})},
+		"deps": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
+			"config_apps": lists(checkAppName),
+		})},
 		"release": tables(map[string]*node{
 			"name":       texts(checkReleaseName),
 			"version":    {kind: versionKind},

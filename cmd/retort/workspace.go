@@ -184,6 +184,12 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	for _, nif := range w.config.NIFs {
 		a.NIFs = append(a.NIFs, nif.Dep)
 	}
+	for _, d := range w.config.Deps {
+		if a.ConfigApps == nil {
+			a.ConfigApps = make(map[string][]string)
+		}
+		a.ConfigApps[d.App] = d.ConfigApps
+	}
 	suite := w.config.Base.Suite
 	a.Root = func(n builder.Need) (layers.RootFS, error) {
 		name, roots := "configure", slices.Clone(shared)
