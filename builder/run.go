@@ -55,7 +55,7 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 			}
 		}
 	}
-	layer, err := b.capture(ctx, key, r, p.Work.Upper)
+	layer, err := b.capture(ctx, key, r, p.Work)
 	if err != nil {
 		return layers.Layer{}, err
 	}
@@ -123,17 +123,18 @@ func (b *Builder) workLowers(ctx context.Context, r *layers.Recipe, inputs map[s
 // capture packs the outputs that a dead process left in the upper directory. A
 // layer can add and replace and not remove, so a removal of what an earlier
 // layer has inside an output is refused.
-func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, upper string) (layers.Layer, error) {
+func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, w *Work) (layers.Layer, error) {
+	upper := w.Upper
 	opt := layers.CaptureOptions{
-		RefuseRemovals: true,
-		Filter:         func(path string) bool { return keeps(r.Outputs, path) },
+		RefuseRemovals: true, Below: w.Lowers,
+		Filter: func(path string) bool { return keeps(r.Outputs, path) },
 	}
 	if len(r.Outputs) == 1 && r.Outputs[0].Strip {
 		upper = filepath.Join(upper, filepath.FromSlash(r.Outputs[0].Path))
 		if _, err := os.Lstat(upper); errors.Is(err, os.ErrNotExist) {
 			return layers.Layer{}, fmt.Errorf("the program ended well but left no %s", r.Outputs[0].Path)
 		}
-		opt.Filter = nil
+		opt.Filter, opt.Below = nil, nil
 	}
 	captured, err := b.Store.Capture(ctx, key, upper, "", opt)
 	return captured.Layer, err

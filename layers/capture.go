@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,6 +21,10 @@ type CaptureOptions struct {
 	// executable files become 0755 and other files 0644, so that the umask of
 	// a build does not reach its result.
 	KeepModes bool
+	// Below are the same directory in the overlay's lower ones. A directory
+	// that was removed and made again, with all files that they have in it,
+	// counts as kept.
+	Below []string
 	// RefuseRemovals makes it an error if the process removed or replaced
 	// something of the overlay's lower directories.
 	RefuseRemovals bool
@@ -61,7 +66,7 @@ func (s *Store) capture(ctx context.Context, key Key, upper, prefix string, opt 
 	if err != nil {
 		return Captured{}, err
 	}
-	c := capture{w: w, opt: opt, prefix: prefix, links: make(map[inode]string)}
+	c := capture{w: w, opt: opt, prefix: prefix, links: make(map[inode]string), paths: make(map[string]bool)}
 	if err := c.run(ctx, upper); err != nil {
 		return Captured{}, errors.Join(err, w.Abort())
 	}
@@ -77,6 +82,7 @@ type capture struct {
 	prefix  string
 	links   map[inode]string // first path of files with several names
 	removed []string
+	paths   map[string]bool // of entries that are no directories
 }
 
 func (c *capture) run(ctx context.Context, upper string) error {
@@ -93,11 +99,65 @@ func (c *capture) run(ctx context.Context, upper string) error {
 	if err := c.dir(ctx, os.NewFile(uintptr(fd), upper), "", 0); err != nil {
 		return err
 	}
+	if c.removed, err = c.reallyRemoved(); err != nil {
+		return err
+	}
 	if c.opt.RefuseRemovals && len(c.removed) > 0 {
 		return fmt.Errorf("removed %q, which it may not", c.removed)
 	}
 	return nil
 }
+
+// reallyRemoved is what was removed, without the directories that hide nothing.
+func (c *capture) reallyRemoved() ([]string, error) {
+	if len(c.opt.Below) == 0 {
+		return c.removed, nil
+	}
+	var out []string
+	for _, p := range c.removed {
+		dir, opaque := strings.CutSuffix(p, "/")
+		if opaque {
+			hides, err := c.hides(dir)
+			if err != nil {
+				return nil, err
+			}
+			if !hides {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// hides reports whether a directory below has anything that was not captured.
+func (c *capture) hides(dir string) (bool, error) {
+	for _, below := range c.opt.Below {
+		root := filepath.Join(below, filepath.FromSlash(dir))
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if path == root && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)) {
+				return fs.SkipAll
+			}
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel, err := filepath.Rel(below, path)
+			if err == nil && !c.paths[filepath.ToSlash(rel)] {
+				err = errHidden
+			}
+			return err
+		})
+		if err != nil {
+			if errors.Is(err, errHidden) {
+				return true, nil
+			}
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+var errHidden = errors.New("hidden")
 
 // dir captures what an open directory holds and closes it. rel is its path
 // below the captured directory.
@@ -165,6 +225,7 @@ func (c *capture) entry(ctx context.Context, dir *os.File, name, p string, depth
 			return &fs.PathError{Op: "readlink", Path: p, Err: err}
 		}
 		e.Kind, e.Link = tarball.Symlink, link
+		c.paths[p] = true
 		return c.w.Add(e, nil)
 	case unix.S_IFCHR:
 		if st.Rdev == 0 { // overlayfs's whiteout
@@ -196,6 +257,7 @@ func (c *capture) file(dirfd int, name, p string, e tarball.Entry, st *unix.Stat
 		c.removed = append(c.removed, p)
 		return nil
 	}
+	c.paths[p] = true
 	e.Kind = tarball.File
 	if st.Nlink > 1 {
 		id := inode{st.Dev, st.Ino}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +157,34 @@ func TestCaptureOverlayMarks(t *testing.T) {
 	}
 	if _, err := s.Capture(t.Context(), "", upper(t, s, build), "", CaptureOptions{RefuseRemovals: true}); err == nil {
 		t.Error("removals: no error")
+	}
+	remade := func(d string) {
+		must(t, os.MkdirAll(d+"/a/ebin/sub", 0o755), os.WriteFile(d+"/a/ebin/x.app", []byte("new"), 0o644))
+		set(d+"/a/ebin", "user.overlay.opaque", "y")
+	}
+	for _, tt := range []struct {
+		name  string
+		below map[string]string
+		want  []string
+	}{
+		{"nothing below", nil, nil},
+		{"all there", map[string]string{"a/ebin/x.app": "old", "b/y": ""}, nil},
+		{"a file is missing", map[string]string{"a/ebin/x.app": "old", "a/ebin/sub/y": ""}, []string{"a/ebin/"}},
+		{"was a file", map[string]string{"a/ebin": "old"}, []string{"a/ebin/"}},
+	} {
+		below := t.TempDir()
+		for name, text := range tt.below {
+			must(t, os.MkdirAll(filepath.Dir(below+"/"+name), 0o755), os.WriteFile(below+"/"+name, []byte(text), 0o644))
+		}
+		opt := CaptureOptions{RefuseRemovals: true, Below: []string{t.TempDir(), below}}
+		got, err := s.Capture(t.Context(), "", upper(t, s, remade), "", opt)
+		if (err != nil) != (tt.want != nil) || len(got.Removed) > 0 {
+			t.Errorf("%s: %v, %v", tt.name, got.Removed, err)
+		}
+		opt.RefuseRemovals = false
+		if got, err := s.Capture(t.Context(), "", upper(t, s, remade), "", opt); err != nil || !slices.Equal(got.Removed, tt.want) {
+			t.Errorf("%s: removed %q, %v, want %q", tt.name, got.Removed, err, tt.want)
+		}
 	}
 	moved := func(d string) {
 		must(t, os.Mkdir(d+"/new", 0o755))

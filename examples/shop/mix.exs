@@ -13,22 +13,42 @@ defmodule Shop.MixProject do
   end
 
   def application do
-    [extra_applications: [:logger], mod: {Shop.Application, []}]
+    [extra_applications: [:logger, :crypto, :public_key], mod: {Shop.Application, []}]
   end
 
-  # jiffy is a NIF in C++, cache_tab and ezlib are NIFs in C, nimble_parsec is
-  # an Elixir library whose macros run in our own compile step, and the others
-  # are plain Erlang.
   defp deps do
+    native() ++
+      [
+        {:asciideck, "~> 0.1"},
+        {:base64url, "~> 1.0"},
+        {:cowboy, "~> 2.12"},
+        # gun asks for an older one, and works with this one as well.
+        {:cowlib, "~> 2.13", override: true},
+        {:ex_doc, "~> 0.35"},
+        {:gun, "~> 1.3"},
+        {:idna, "~> 6.1"},
+        {:jose, "~> 1.11"},
+        # Optional for ex_doc, which highlights C if it is present.
+        {:makeup_c, "~> 0.1"},
+        # Its macros run when Shop.Query is compiled.
+        {:nimble_parsec, "~> 1.4", runtime: false},
+        {:poolboy, "~> 1.5"},
+        {:proper, "~> 1.4", only: :test}
+      ]
+  end
+
+  # NIFs in C and C++, but for sqlite3, a linked-in driver, and epam, a program.
+  defp native do
     [
-      {:base64url, "~> 1.0"},
       {:cache_tab, "~> 1.0"},
-      {:cowboy, "~> 2.12"},
+      {:epam, "~> 1.0"},
       {:ezlib, "~> 1.0"},
-      {:idna, "~> 6.1"},
+      {:fast_tls, "~> 1.1"},
+      {:fast_xml, "~> 1.1"},
+      {:fast_yaml, "~> 1.0"},
       {:jiffy, "~> 1.1"},
-      {:nimble_parsec, "~> 1.4"},
-      {:poolboy, "~> 1.5"}
+      {:sqlite3, "~> 1.1"},
+      {:stringprep, "~> 1.0"}
     ]
   end
 end

@@ -4,4 +4,6 @@ import Config
 # anew, and no dependency.
 config :shop, currency: "EUR"
 
+config :jose, json_module: :jose_json_jiffy
+
 config :logger, level: :info

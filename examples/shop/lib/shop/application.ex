@@ -4,12 +4,14 @@ defmodule Shop.Application do
 
   @impl true
   def start(_type, _args) do
-    :ok = Shop.Catalog.start_cache()
+    :ok = Shop.Catalog.load()
+    :ok = Shop.Receipt.load_key()
 
     children = [
-      :poolboy.child_spec(Shop.Orders,
-        name: {:local, Shop.Orders},
-        worker_module: Shop.Orders,
+      Shop.Orders,
+      :poolboy.child_spec(Shop.Receipt,
+        name: {:local, Shop.Receipt},
+        worker_module: Shop.Receipt,
         size: 4,
         max_overflow: 4
       ),

@@ -1,20 +1,36 @@
 defmodule Shop.Catalog do
-  @moduledoc "What is for sale. Searches are kept in cache_tab, a cache with a NIF."
+  @moduledoc """
+  What is for sale, from a YAML file (fast_yaml). Searches are kept in cache_tab,
+  a cache with a NIF.
+  """
 
   @currency Application.compile_env!(:shop, :currency)
   @cache :shop_searches
 
-  @products [
-    %{id: 1, name: "Käse", cents: 450},
-    %{id: 2, name: "bread", cents: 320},
-    %{id: 3, name: "apples", cents: 275}
-  ]
+  @doc "Reads the products, and makes the cache, which lives below cache_tab's own supervisor."
+  def load do
+    file = Application.app_dir(:shop, "priv/products.yaml")
+    {:ok, [products]} = :fast_yaml.decode_from_file(file, [:sane_scalars, :maps])
+    :persistent_term.put(__MODULE__, Enum.map(products, &product/1))
+    :ets_cache.new(@cache, max_size: 1000)
+  end
 
-  @doc "Makes the cache, which lives below cache_tab's own supervisor."
-  def start_cache, do: :ets_cache.new(@cache, max_size: 1000)
+  defp product(%{"id" => id, "name" => name, "cents" => cents}) do
+    %{id: id, name: name, cents: cents, currency: @currency}
+  end
 
   @doc "All products."
-  def all, do: Enum.map(@products, &Map.put(&1, :currency, @currency))
+  def all, do: :persistent_term.get(__MODULE__)
+
+  @doc "The products with these numbers, or the first number that is none."
+  def fetch(ids) do
+    known = Map.new(all(), &{&1.id, &1})
+
+    case Enum.find(ids, &(not is_map_key(known, &1))) do
+      nil -> {:ok, Enum.map(ids, &known[&1])}
+      id -> {:error, id}
+    end
+  end
 
   @doc "The products that a query admits, or why it is none."
   def search(text) do

@@ -1,21 +1,42 @@
 defmodule Shop.Orders do
-  @moduledoc "Workers that make receipts: JSON (jiffy), deflated (ezlib), in URL-safe text (base64url)."
-  use GenServer
+  @moduledoc "Orders, in an SQLite database (sqlite3, a linked-in driver)."
 
-  def start_link(opts), do: GenServer.start_link(__MODULE__, opts)
+  @table "CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, total INTEGER, receipt TEXT)"
 
-  @doc "A receipt for some products, made by one worker of the pool."
-  def receipt(products) do
-    :poolboy.transaction(__MODULE__, &GenServer.call(&1, {:receipt, products}))
+  def child_spec(_opts) do
+    %{id: __MODULE__, start: {__MODULE__, :start_link, []}}
   end
 
-  @impl true
-  def init(_opts), do: {:ok, nil}
+  def start_link do
+    database = Application.fetch_env!(:shop, :database)
+    {:ok, pid} = :sqlite3.start_link(__MODULE__, file: String.to_charlist(database))
+    :ok = :sqlite3.sql_exec(pid, @table)
+    {:ok, pid}
+  end
 
-  @impl true
-  def handle_call({:receipt, products}, _from, state) do
-    json = :jiffy.encode(%{total: Enum.sum(Enum.map(products, & &1.cents)), items: products})
-    {:ok, deflated} = :ezlib.compress(:ezlib.new(), IO.iodata_to_binary(json))
-    {:reply, :base64url.encode(IO.iodata_to_binary(deflated)), state}
+  @doc "Orders products: keeps the order and returns its number and its receipt."
+  def place(products) do
+    id = :base64url.encode(:crypto.strong_rand_bytes(9))
+    total = products |> Enum.map(& &1.cents) |> Enum.sum()
+    receipt = Shop.Receipt.make(%{id: id, total: total, items: products})
+    insert = "INSERT INTO orders VALUES (?, ?, ?)"
+    {:rowid, _} = :sqlite3.sql_exec(__MODULE__, insert, [id, total, receipt])
+    %{id: id, total: total, receipt: receipt}
+  end
+
+  @doc "How many orders there are, and what they come to."
+  def sum do
+    [{count, total}] = query("SELECT count(*), coalesce(sum(total), 0) FROM orders")
+    %{orders: count, total: total}
+  end
+
+  @doc "The version of the SQLite library."
+  def version do
+    [{version}] = query("SELECT sqlite_version()")
+    version
+  end
+
+  defp query(sql) do
+    :sqlite3.sql_exec(__MODULE__, sql) |> Keyword.fetch!(:rows)
   end
 end
