@@ -1,0 +1,6 @@
+import Config
+
+# Read while Stock.Item is compiled.
+config :stock, unit: "pieces"
+
+config :logger, level: :info
