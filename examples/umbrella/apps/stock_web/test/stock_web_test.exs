@@ -1,8 +1,9 @@
 defmodule StockWebTest do
   use ExUnit.Case, async: true
 
-  test "visits are counted" do
-    assert Stock.Summary.line(StockWeb.Visits.count("/a")) == "visit 1 of /a"
-    assert Stock.Summary.line(StockWeb.Visits.count("/a")) == "visit 2 of /a"
+  test "the report has a line for each item, and one for all" do
+    {:ok, report} = StockWeb.Report.get()
+    assert report.lines == ["12 pieces of bread", "2 pieces of cheese", "47.40 EUR"]
+    assert Stock.Summary.line(report) == "3 lines"
   end
 end

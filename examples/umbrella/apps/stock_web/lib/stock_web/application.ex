@@ -4,7 +4,7 @@ defmodule StockWeb.Application do
 
   @impl true
   def start(_type, _args) do
-    :ok = StockWeb.Visits.new()
+    :ok = StockWeb.Report.new()
     Supervisor.start_link([StockWeb.Handler], strategy: :one_for_one, name: StockWeb.Supervisor)
   end
 end

@@ -19,8 +19,8 @@ defmodule StockWeb.Handler do
   end
 
   defp answer("/") do
-    things = Stock.items() ++ [Stock.worth(), StockWeb.Visits.count("/")]
-    {200, %{lines: Enum.map(things, &Stock.Summary.line/1)}}
+    {:ok, report} = StockWeb.Report.get()
+    {200, %{lines: report.lines, summary: Stock.Summary.line(report)}}
   end
 
   defp answer("/health") do
