@@ -39,7 +39,9 @@ type MixApp struct {
 	// Root plans the root file system of a step. It is a pure function.
 	Root func(Need) (layers.RootFS, error)
 	// Image unpacks further packages that the image takes files from.
-	Image      []layers.Recipe
+	Image []layers.Recipe
+	// Generate are commands that write files of the project first of all.
+	Generate   []Generate
 	Source     []layers.SourceFile
 	Locked     []hex.Locked        // mix.lock
 	Plugins    []hex.Locked        // rebar3 plugins of the lock
@@ -93,14 +95,14 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 		return layers.Plan{}, err
 	}
 	plan := layers.Plan{Recipes: slices.Clone(root.Recipes)}
-	return plan.Append(
+	return plan.Append(a.generateRecipes()...).Append(
 		scriptRecipe(),
 		filesRecipe(stepMix, pick(a.Source, isMix)),
 		filesRecipe(stepFolders, folders),
 		layers.Recipe{
 			Name: StepProject, Kind: layers.Run, Platform: a.Platform,
 			Root: root.Root, Over: root.Over,
-			Work:    []string{stepMix, stepFolders},
+			Work:    append([]string{stepMix, stepFolders}, a.generated()...),
 			Dir:     projectDir,
 			Argv:    []string{"/usr/bin/mix", "run", "--no-compile", "--no-deps-check", "--no-start", "/retort/project.exs"},
 			Env:     a.env(),
@@ -153,7 +155,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	compile := layers.Recipe{
 		Name: StepCompile, Kind: layers.Run, Platform: a.Platform,
 		Root: native.Root, Over: withTools(native.Over),
-		Work: append(slices.Clone(work), stepCode),
+		Work: slices.Concat(work, []string{stepCode}, a.generated()),
 		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: a.parallelEnv(),
 		Outputs: []layers.Output{{Path: "_build"}},
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
@@ -167,7 +169,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: base.Root, Over: withTools(base.Over),
-			Work: append(slices.Clone(work), stepCode, stepConfig, stepRest, StepCompile),
+			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
 			Outputs: []layers.Output{{Path: out, Strip: true}},
 		},

@@ -119,6 +119,47 @@ func checkHexPackage(s string) error {
 	return problem(matches(appForm, "the name of a Hex package, such as pc"), s)
 }
 
+func checkGenerate(s string) error {
+	return problem(matches(targetForm, "a name such as configure"), s)
+}
+
+// checkCommand keeps a command of the shell, which may have several lines.
+func checkCommand(s string) (string, error) {
+	if strings.TrimSpace(s) == "" {
+		return "", errors.New("empty: want a command of the shell")
+	}
+	if _, err := checkText(strings.NewReplacer("\n", " ", "\t", " ").Replace(s)); err != nil {
+		return "", err
+	}
+	return s, nil
+}
+
+// checkPattern keeps a pattern of files below the project's folder.
+func checkPattern(s string) (string, error) {
+	if _, err := checkProjectFile(s); err != nil {
+		return "", fmt.Errorf("%s: want a pattern of the project's files, such as m4/**", quote(s))
+	}
+	if _, err := path.Match(s, ""); err != nil {
+		return "", fmt.Errorf("%s: bracket without an end", quote(s))
+	}
+	return s, nil
+}
+
+// checkOutput keeps a path below the project's folder that a program may make.
+func checkOutput(s string) (string, error) {
+	if _, err := checkProjectFile(s); err != nil {
+		return "", fmt.Errorf("%s: want a file or folder below the project's folder, such as priv/static", quote(s))
+	}
+	first, _, _ := strings.Cut(s, "/")
+	switch first {
+	case "_build", "deps", ".git", ".retort":
+		return "", fmt.Errorf("%s: what lies in %s is made by other steps", quote(s), first)
+	case "mix.lock", "toolchain.toml", "toolchain.lock":
+		return "", fmt.Errorf("%s: is read before anything runs, and cannot be generated", quote(s))
+	}
+	return s, nil
+}
+
 func checkHexRepo(s string) error {
 	return problem(matches(hexRepoForm, "the name of a Hex repository, such as acme or hexpm:acme"), s)
 }

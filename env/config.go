@@ -10,8 +10,9 @@ type Config struct {
 	Toolchain Toolchain
 	Base      Base
 	Hex       Hex
-	NIFs      []NIF // sorted by Dep
-	Deps      []Dep // sorted by App
+	NIFs      []NIF      // sorted by Dep
+	Deps      []Dep      // sorted by App
+	Generate  []Generate // sorted by Name
 	Release   Release
 	Image     Image
 }
@@ -68,6 +69,16 @@ type NIF struct {
 type Dep struct {
 	App        string
 	ConfigApps []string // applications whose compile-time configuration it reads
+}
+
+// Generate is commands that write part of the project's files before Mix is
+// asked about it.
+type Generate struct {
+	Name     string
+	Packages []string // system packages besides the toolchain and compilers
+	Run      []string // shell commands
+	Inputs   []string // patterns of the project's files; nil means all
+	Outputs  []string // files and folders below the project's folder
 }
 
 // Release says which release is built and how.

@@ -14,7 +14,7 @@ import (
 const lockFormat = "retort manifest for lock 1"
 
 // LockDigest is the sha256 of the parts of the manifest that its lock depends
-// on: toolchain, base, nif, rebar3 plugins, what the image needs from the
+// on: toolchain, base, nif, packages of generate, rebar3 plugins, what the image needs from the
 // distribution, and the platforms. Nothing else makes a lock stale.
 func (m *Manifest) LockDigest() digest.Digest {
 	sum := sha256.Sum256(m.lockText())
@@ -73,6 +73,9 @@ func (m *Manifest) configText(p Platform, target string) string {
 		if n.Runtime != nil { // named as none is not the same as not named
 			set("nif."+n.Dep+".runtime", n.Runtime)
 		}
+	}
+	for _, g := range c.Generate { // one without packages needs the compilers
+		set("generate."+g.Name+".packages", g.Packages)
 	}
 	for _, plugin := range c.Hex.Plugins {
 		line("hex.plugins."+plugin.Name, plugin.Version)

@@ -15,7 +15,7 @@ func TestLockDigestGolden(t *testing.T) {
 	}
 	m := parse(t, string(data))
 	golden(t, "every-key.locktext.golden", m.lockText())
-	if got, want := m.LockDigest().String(), "sha256:49d3c2b357303d4affe4ab79297cb7db4a0cff1948bdc79c566991702874ad65"; got != want {
+	if got, want := m.LockDigest().String(), "sha256:bc7b5d2e86b6e65f655572ec0180ba80dc68965ed92b2c1abe381c5c8506640f"; got != want {
 		t.Errorf("LockDigest: %s, want %s", got, want)
 	}
 }

@@ -81,6 +81,13 @@ func TestEveryKey(t *testing.T) {
 			{Dep: "exqlite", Build: []string{"libsqlite3-dev"}, Runtime: []string{"libsqlite3-0"}},
 			{Dep: "jiffy", Build: []string{"g++"}},
 		},
+		Generate: []Generate{
+			{
+				Name: "configure", Packages: []string{"automake", "autoconf"}, Run: []string{"autoreconf -fi", "./configure --enable-all"},
+				Inputs: []string{"configure.ac", "m4/**"}, Outputs: []string{"vars.config", "src/gen"},
+			},
+			{Name: "tables", Run: []string{"make tables"}, Outputs: []string{"priv/tables"}},
+		},
 		Release: Release{Name: "shop", Version: Version{From: VersionFile, Path: "VERSION"}, MixEnv: "prod", MixTarget: "rpi"},
 		Image: Image{
 			Repository: "registry.example:5000/team/shop", Ports: []string{"4000/tcp", "4001/udp"},
@@ -208,6 +215,18 @@ m.toml:5: release.version.path: missing: the file that holds the version`},
 m.toml:6: release.version.path: "../VERSION": want a file below the project's folder, such as VERSION`},
 		{"mix_env twice", minimal + "[target.edge]\nmix_env = \"edge\"\n[target.edge.release]\nmix_env = \"prod\"\n", `
 m.toml:5: target.edge.mix_env: "edge", but its release.mix_env is "prod"`},
+		{"nothing generated", minimal + "[generate.a]\n[generate.b]\nrun = [\"\\n\", \"x\\u0007\"]\ninputs = [\"../x\", \"[a\"]\noutputs = [\"deps/x\", \"mix.lock\", \"/x\"]\n[generate.c]\nrun = [\"make\"]\ninputs = []\noutputs = [\"x\"]\n", `
+m.toml:6: generate.b.run[0]: empty: want a command of the shell
+m.toml:6: generate.b.run[1]: "x\a": control character
+m.toml:7: generate.b.inputs[0]: "../x": want a pattern of the project's files, such as m4/**
+m.toml:7: generate.b.inputs[1]: "[a": bracket without an end
+m.toml:8: generate.b.outputs[0]: "deps/x": what lies in deps is made by other steps
+m.toml:8: generate.b.outputs[1]: "mix.lock": is read before anything runs, and cannot be generated
+m.toml:8: generate.b.outputs[2]: "/x": want a file or folder below the project's folder, such as priv/static`},
+		{"generated without commands", minimal + "[generate.a]\n[generate.b]\nrun = [\"make\"]\ninputs = []\noutputs = [\"x\"]\n", `
+m.toml:4: generate.a.outputs: missing: the files and folders that the commands leave
+m.toml:4: generate.a.run: missing: the commands that generate, such as ["./configure"]
+m.toml:7: generate.b.inputs: empty: leave it out to show all files of the project`},
 		{"repository with tag", minimal + "[image]\nrepository = \"shop:1\"\n", `
 m.toml:5: image.repository: "shop:1": want a repository without tag or digest, such as registry.example/shop`},
 		{"absolute keyring", minimal + "[base]\nkeyring = \"/etc/x\"\n", `

@@ -49,6 +49,7 @@ func (m *Manifest) config(p Platform, target string) Config {
 		Hex:       hexOf(t.sub("hex")),
 		NIFs:      nifsOf(t.sub("nif")),
 		Deps:      depsOf(t.sub("deps")),
+		Generate:  generateOf(t.sub("generate")),
 		Release:   releaseOf(t.sub("release")),
 		Image:     imageOf(t.sub("image")),
 	}
@@ -127,6 +128,17 @@ func depsOf(t table) []Dep {
 		deps = append(deps, Dep{App: app, ConfigApps: t.sub(app).list("config_apps")})
 	}
 	return deps
+}
+
+func generateOf(t table) []Generate {
+	var out []Generate
+	for _, name := range t.names() {
+		g := t.sub(name)
+		out = append(out, Generate{
+			Name: name, Packages: g.list("packages"), Run: g.list("run"), Inputs: g.list("inputs"), Outputs: g.list("outputs"),
+		})
+	}
+	return out
 }
 
 func releaseOf(t table) Release {
@@ -228,6 +240,18 @@ func (m *Manifest) checkConfig(p Platform, target string, fail func(string, erro
 	}
 	if len(c.Base.Components) == 0 {
 		fail("base.components", errors.New(`empty: want at least "main"`))
+	}
+	for _, g := range c.Generate {
+		at := joinKey("generate", g.Name)
+		if len(g.Run) == 0 {
+			fail(joinKey(at, "run"), errors.New("missing: the commands that generate, such as [\"./configure\"]"))
+		}
+		if len(g.Outputs) == 0 {
+			fail(joinKey(at, "outputs"), errors.New("missing: the files and folders that the commands leave"))
+		}
+		if g.Inputs != nil && len(g.Inputs) == 0 {
+			fail(joinKey(at, "inputs"), errors.New("empty: leave it out to show all files of the project"))
+		}
 	}
 	if c.Image.User.UID == 0 && !m.effective(p, target).sub("image").flag("allow_root", false) {
 		fail("image.user", fmt.Errorf("%s is root: set allow_root = true if it must be", c.Image.User))

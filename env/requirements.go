@@ -8,7 +8,7 @@ const (
 	SetToolchain = "toolchain"   // compiles an application
 	SetHex       = "hex"         // Mix knows Hex packages
 	SetRebar3    = "rebar3"      // compiles rebar3 dependencies
-	SetNative    = "native"      // compilers, for dependencies with native code
+	SetNative    = "native"      // compilers, for native code and what is generated
 	SetImage     = "image"       // what every image has that no ELF file names
 	SetExtra     = "image.extra" // what image.packages names, with dependencies
 )
@@ -22,6 +22,9 @@ func BareSets() []string { return []string{SetHex, SetImage, SetRebar3} }
 // NIFBuildSet and NIFRuntimeSet name the sets of a [nif.DEP] table.
 func NIFBuildSet(dep string) string   { return "nif." + dep + ".build" }
 func NIFRuntimeSet(dep string) string { return "nif." + dep + ".runtime" }
+
+// GenerateSet names the set of a [generate.NAME] table.
+func GenerateSet(name string) string { return "generate." + name }
 
 // Requirements are the root packages that a configuration asks its
 // distribution for, by set, besides its essential packages.
@@ -45,10 +48,15 @@ func (c Config) Requirements() map[string][]string {
 	if c.Image.Shell {
 		sets[SetImage] = append(sets[SetImage], ShellPackages...)
 	}
+	if len(c.NIFs) > 0 || len(c.Generate) > 0 {
+		sets[SetNative] = []string{"erlang-dev", "g++", "gcc", "libc6-dev", "make"}
+	}
+	for _, g := range c.Generate {
+		sets[GenerateSet(g.Name)] = sorted(g.Packages)
+	}
 	sets[SetImage] = sorted(sets[SetImage])
 	sets[SetExtra] = sorted(c.Image.Packages)
 	for _, n := range c.NIFs {
-		sets[SetNative] = []string{"erlang-dev", "g++", "gcc", "libc6-dev", "make"}
 		sets[NIFBuildSet(n.Dep)] = sorted(n.Build)
 		if len(n.Runtime) > 0 {
 			sets[NIFRuntimeSet(n.Dep)] = sorted(n.Runtime)

@@ -71,6 +71,12 @@ func overridable() map[string]*node {
 			"keyring":       {kind: fileKind},
 			"components":    lists(checkSuite),
 		}),
+		"generate": {kind: namedKind, key: checkGenerate, each: tables(map[string]*node{
+			"packages": debs,
+			"run":      {kind: listKind, check: checkCommand, repeat: true},
+			"inputs":   lists(checkPattern),
+			"outputs":  lists(checkOutput),
+		})},
 		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"build":   debs,
 			"runtime": debs,

@@ -201,6 +201,9 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		}
 		return layers.Toolchain(w.lock, a.Platform, suite, name, roots)
 	}
+	if err := w.generate(a); err != nil {
+		return err
+	}
 	var err error
 	a.Image, err = w.imagePackages(suite)
 	return err
