@@ -30,7 +30,7 @@ func GenerateSet(name string) string { return "generate." + name }
 // distribution for, by set, besides its essential packages.
 func (c Config) Requirements() map[string][]string {
 	sets := map[string][]string{
-		SetToolchain: sorted([]string{"elixir", "erlang-base", "erlang-nox"}, c.Base.Packages),
+		SetToolchain: sorted([]string{"elixir", "erlang-base", "erlang-dev", "erlang-nox"}, c.Base.Packages),
 		SetImage:     {"base-files", "netbase"},
 	}
 	if c.Toolchain.Hex != "" {
@@ -49,7 +49,7 @@ func (c Config) Requirements() map[string][]string {
 		sets[SetImage] = append(sets[SetImage], ShellPackages...)
 	}
 	if len(c.NIFs) > 0 || len(c.Generate) > 0 {
-		sets[SetNative] = []string{"erlang-dev", "g++", "gcc", "libc6-dev", "make"}
+		sets[SetNative] = []string{"g++", "gcc", "libc6-dev", "make"}
 	}
 	for _, g := range c.Generate {
 		sets[GenerateSet(g.Name)] = sorted(g.Packages)
