@@ -2,6 +2,28 @@
 # no cookie, no Windows scripts, one printed form of sys.config, and what a
 # target adds. Arguments: --config FILE ..., --vm-args FILE, the folder to
 # assemble into, then those of `mix release`.
+defmodule Mix.Tasks.Retort.Release do
+  use Mix.Task
+
+  # Archives are made from the settled release; Mix's would hold the cookie. A
+  # function after :tar may want it, so there it is made, and removed at the end.
+  def run(args) do
+    releases = for {name, opts} <- Mix.Project.config()[:releases] || [], do: {name, fn -> without_tar(opts) end}
+
+    if releases != [] and function_exported?(Mix.ProjectStack, :merge_config, 1),
+      do: Mix.ProjectStack.merge_config(releases: releases)
+
+    Mix.Task.run("release", args)
+  end
+
+  defp without_tar(opts) when is_function(opts, 0), do: without_tar(opts.())
+
+  defp without_tar(opts) do
+    {steps, rest} = Enum.split_while(opts[:steps] || [:assemble], &(&1 != :tar))
+    if Enum.any?(rest, &is_function/1), do: opts, else: Keyword.put(opts, :steps, steps)
+  end
+end
+
 defmodule Retort.Release do
   @cookie ~S"""
 
@@ -25,14 +47,17 @@ defmodule Retort.Release do
   def main do
     {own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
     Retort.Names.intern(["/retort/names" | Path.wildcard("_build/*/lib/*/.mix/retort.names", match_dot: true)])
+    args = args ++ ["--no-compile", "--overwrite", "--path", path]
+    System.argv(["release" | args])
     Mix.start()
-    Mix.CLI.main(["release" | args] ++ ["--no-compile", "--overwrite", "--path", path])
+    Mix.CLI.main(["retort.release" | args])
     settle(path, own)
   end
 
   defp settle(path, own) do
     File.rm(Path.join(path, "releases/COOKIE"))
     for dir <- ["bin", "releases/*"], bat <- Path.wildcard(Path.join([path, dir, "*.bat"])), do: File.rm!(bat)
+    for tar <- Path.wildcard(Path.join(path, "*.tar.gz")), tar?(path, tar), do: File.rm!(tar)
     for start <- Path.wildcard(Path.join(path, "bin/*")), do: start_script(start)
 
     for file <- Path.wildcard(Path.join(path, "releases/*/sys.config")) do
@@ -41,6 +66,12 @@ defmodule Retort.Release do
     end
 
     for file <- Path.wildcard(Path.join(path, "releases/*/vm.args")), args = own[:vm_args], do: File.cp!(args, file)
+  end
+
+  # The archive of the step :tar, which bears the release's version.
+  defp tar?(path, tar) do
+    [_erts, version] = Path.join(path, "releases/start_erl.data") |> File.read!() |> String.split()
+    String.ends_with?(tar, "-#{version}.tar.gz")
   end
 
   defp merge(_file, []), do: :ok
@@ -67,8 +98,8 @@ defmodule Retort.Release do
       [head, rest] ->
         File.write!(file, [head, ~s(\n. "$REL_VSN_DIR/env.sh"\n), @cookie, rest])
 
-      [_other] ->
-        if text =~ "releases/COOKIE", do: raise("#{file}: no place for the cookie in the start script of this Mix")
+      [_other] -> # a script of the application's own, or of a Mix that has changed
+        if text =~ "REL_VSN_DIR" and text =~ "releases/COOKIE", do: raise("#{file}: no place for the cookie in the start script of this Mix")
     end
   end
 
