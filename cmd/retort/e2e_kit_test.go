@@ -54,6 +54,7 @@ func TestE2E(t *testing.T) {
 	t.Run("ImageLacks", k.testImageLacks)
 	t.Run("Image", k.testImage)
 	t.Run("Release", k.testRelease)
+	t.Run("Ejabberd", k.testEjabberd)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
 }
