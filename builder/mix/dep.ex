@@ -42,6 +42,8 @@ defmodule Retort.Dep do
     [app | facts] = System.argv()
     prepare(app, facts)
     objects = objects(app)
+    # Mix takes away the path of modules that no dependency has.
+    for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
     Mix.start()
     Mix.shell(Retort.Shell)
     Mix.CLI.main(["deps.compile", app])
