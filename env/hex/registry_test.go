@@ -27,7 +27,7 @@ func served(t *testing.T) string {
 		}
 	}
 	uses := packages[0]
-	uses.Name, uses.Requires, uses.Organisation = "uses_pc", []fixture.HexRequirement{{Name: "pc", Version: "~> 1.15"}}, ""
+	uses.Name, uses.Version, uses.Requires, uses.Organisation = "uses_pc", "1.15.0", []fixture.HexRequirement{{Name: "pc", Version: "~> 1.15"}}, ""
 	picky := uses
 	picky.Name, picky.Requires = "wants_other_pc", []fixture.HexRequirement{{Name: "pc", Version: "~> 2.0"}}
 	repo, err := fixture.BuildHexRepo(context.Background(), fixture.Sources{}, append(packages, uses, picky))
