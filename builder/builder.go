@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/retort-build/retort/env/git"
 	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
@@ -14,6 +15,8 @@ type Builder struct {
 	Store   *layers.Store
 	Engine  Engine
 	Fetcher Fetcher
+	// Git has the trees of git dependencies; nil means that there are none.
+	Git *git.Cache
 	// Open gives the content of a file of a Files recipe. The builder checks
 	// it against the file's digest.
 	Open func(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, error)

@@ -11,6 +11,9 @@ import (
 
 // fetch brings r's archive into the store, if it is not there.
 func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
+	if r.Kind == layers.UnpackGit {
+		return b.fetchGit(ctx, r)
+	}
 	a := r.Archive
 	has, err := b.Store.HasBlob(ctx, a.Digest)
 	if has || err != nil {

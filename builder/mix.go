@@ -68,7 +68,7 @@ func (a MixApp) root(n Need) (root, error) {
 		return root{}, err
 	}
 	fs := shared
-	if len(n.NIFs) > 0 {
+	if len(n.NIFs) > 0 || n.Git {
 		if fs, err = a.Root(n); err != nil {
 			return root{}, err
 		}
@@ -86,23 +86,30 @@ func (a MixApp) root(n Need) (root, error) {
 // ProjectPlan is the plan of the step that asks Mix about the project.
 func (a MixApp) ProjectPlan() (layers.Plan, error) {
 	var folders []layers.SourceFile
+	work := []string{stepMix, stepFolders}
+	var checkouts []layers.Recipe // of git dependencies, whose mix.exs Mix reads
 	for _, l := range a.Locked {
+		if l.Kind == hex.Git {
+			checkouts = append(checkouts, gitRecipe(l))
+			work = append(work, gitStep(l.App))
+			continue
+		}
 		folders = append(folders, layers.SourceFile{Path: "deps/" + l.App, Dir: true, Mode: 0o755})
 	}
 	slices.SortFunc(folders, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
-	root, err := a.root(Need{})
+	root, err := a.root(Need{Git: len(checkouts) > 0})
 	if err != nil {
 		return layers.Plan{}, err
 	}
 	plan := layers.Plan{Recipes: slices.Clone(root.Recipes)}
-	return plan.Append(a.generateRecipes()...).Append(
+	return plan.Append(checkouts...).Append(a.generateRecipes()...).Append(
 		scriptRecipe(),
 		filesRecipe(stepMix, pick(a.Source, isMix)),
 		filesRecipe(stepFolders, folders),
 		layers.Recipe{
 			Name: StepProject, Kind: layers.Run, Platform: a.Platform,
 			Root: root.Root, Over: root.Over,
-			Work:    append([]string{stepMix, stepFolders}, a.generated()...),
+			Work:    append(work, a.generated()...),
 			Dir:     projectDir,
 			Argv:    []string{"/usr/bin/mix", "run", "--no-compile", "--no-deps-check", "--no-start", "/retort/project.exs"},
 			Env:     a.env(),
@@ -127,7 +134,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	plan = plan.Append(
+	plan = plan.Append(base.Recipes...).Append(
 		toolsRecipe(a, base),
 		filesRecipe(stepConfig, pick(a.Source, isConfig)),
 		filesRecipe(stepCode, pick(a.Source, func(p string) bool { return isCode(p) && !isConfig(p) })),
@@ -163,12 +170,16 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if whole {
 		compile.Work = append(compile.Work, stepConfig)
 	}
+	mix, err := a.root(Need{Git: need.Git})
+	if err != nil {
+		return layers.Plan{}, err
+	}
 	out := "_release/" + release
-	return plan.Append(native.Recipes...).Append(a.Image...).Append(
+	return plan.Append(native.Recipes...).Append(mix.Recipes...).Append(a.Image...).Append(
 		compile,
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
-			Root: base.Root, Over: withTools(base.Over),
+			Root: mix.Root, Over: withTools(mix.Over),
 			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
 			Outputs: []layers.Output{{Path: out, Strip: true}},

@@ -160,11 +160,6 @@ func TestReleasePlanNamesWhatIsMissing(t *testing.T) {
 	if _, err := app.ReleasePlan(project, "shop"); err == nil || !strings.Contains(err.Error(), "jiffy is not in mix.lock: run mix deps.get") {
 		t.Errorf("missing entry: %v", err)
 	}
-	app, project = shop()
-	app.Locked[1].Kind = hex.Git
-	if _, err := app.ReleasePlan(project, "shop"); err == nil || !strings.Contains(err.Error(), "jiffy comes from git") {
-		t.Errorf("git dependency: %v", err)
-	}
 }
 
 func TestReleaseName(t *testing.T) {

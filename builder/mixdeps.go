@@ -21,6 +21,7 @@ func DepStep(app string) string { return "dep:" + app }
 // Need is what a step asks of its root file system besides the toolchain.
 type Need struct {
 	Compilers bool
+	Git       bool     // Mix asks git about git dependencies
 	NIFs      []string // [nif] tables, sorted: their build packages
 }
 
@@ -111,7 +112,10 @@ func (g depGraph) steps() (recipes []layers.Recipe, sources, compiled []string, 
 
 // sourceStep names the step that holds a dependency's source.
 func sourceStep(d ProjectDep) string {
-	if fetched(d) {
+	switch {
+	case d.SCM == "Mix.SCM.Git":
+		return gitStep(d.App)
+	case fetched(d):
 		return hexStep(d.App)
 	}
 	return "source:path:" + d.App
@@ -128,8 +132,8 @@ func (g depGraph) source(d ProjectDep) (layers.Recipe, error) {
 	if !ok {
 		return layers.Recipe{}, fmt.Errorf("dependency %s is not in mix.lock: run mix deps.get", d.App)
 	}
-	if l.Kind != hex.Package {
-		return layers.Recipe{}, fmt.Errorf("dependency %s comes from git: retort builds dependencies from Hex and from paths of the project", d.App)
+	if l.Kind == hex.Git {
+		return gitRecipe(l), nil
 	}
 	return hexRecipe(hexStep(d.App), "deps/"+d.App, l), nil
 }
@@ -185,6 +189,7 @@ func (g depGraph) need(apps []string) Need {
 		if _, ok := slices.BinarySearch(g.app.NIFs, app); ok {
 			n.NIFs = append(n.NIFs, app)
 		}
+		n.Git = n.Git || g.locked[app].Kind == hex.Git && fetched(g.deps[app])
 	}
 	slices.Sort(n.NIFs)
 	return n

@@ -13,6 +13,9 @@ import (
 // ErrNoLock says that there is no lock file.
 var ErrNoLock = errors.New("no lock")
 
+// ErrLockLacks says that a lock was made before mix.lock asked for more.
+var ErrLockLacks = errors.New("lock is stale")
+
 // ErrLockForm says that a lock holds what a lock may hold but not in the one
 // form that EncodeLock writes: it was edited, or merged by hand.
 var ErrLockForm = errors.New("not in canonical form, run retort lock")

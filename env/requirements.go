@@ -8,6 +8,7 @@ const (
 	SetToolchain = "toolchain"   // compiles an application
 	SetHex       = "hex"         // Mix knows Hex packages
 	SetRebar3    = "rebar3"      // compiles rebar3 dependencies
+	SetGit       = "git"         // Mix asks git about git dependencies
 	SetNative    = "native"      // compilers, for native code and what is generated
 	SetImage     = "image"       // what every image has that no ELF file names
 	SetExtra     = "image.extra" // what image.packages names, with dependencies
@@ -16,8 +17,11 @@ const (
 // BareSets are those whose packages are only unpacked, and so need nothing of
 // what they depend on: an image gets libraries by its ELF files; rebar3 is one
 // file, which depends on the graphical half of OTP for commands that no build
-// calls.
-func BareSets() []string { return []string{SetHex, SetImage, SetRebar3} }
+// calls; git needs a few libraries to tell a commit, and Perl for no more.
+func BareSets() []string { return []string{SetGit, SetHex, SetImage, SetRebar3} }
+
+// GitPackages are the roots of SetGit: git, and what its program links with.
+var GitPackages = []string{"git", "libpcre2-8-0", "zlib1g"}
 
 // NIFBuildSet and NIFRuntimeSet name the sets of a [nif.DEP] table.
 func NIFBuildSet(dep string) string   { return "nif." + dep + ".build" }

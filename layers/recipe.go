@@ -18,6 +18,7 @@ type Kind string
 const (
 	UnpackDeb Kind = "deb"       // one Debian package, unpacked and normalised
 	UnpackHex Kind = "hex"       // one Hex package below Prefix, with its .hex marker
+	UnpackGit Kind = "git"       // one git dependency below Prefix, at the commit of its mix.lock entry
 	Configure Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
 	Files     Kind = "files"     // the files in Files: source, scripts
 	Run       Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
@@ -27,7 +28,7 @@ const (
 // other layers: a change in how packages are unpacked or configured, or in what
 // a sandbox looks like from inside. Whoever changes such bytes counts up here,
 // or stores would go on answering with the old ones.
-var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, Configure: 1, Files: 1, Run: 1}
+var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, Configure: 1, Files: 1, Run: 1}
 
 // Recipe is one step in full. What is not in it, in the contents of its inputs
 // or in this program's key salt cannot reach the step's result.
@@ -37,7 +38,7 @@ type Recipe struct {
 	Kind     Kind
 	Platform env.Platform
 
-	// Archive is what UnpackDeb and UnpackHex unpack.
+	// Archive is what UnpackDeb, UnpackHex and UnpackGit unpack.
 	Archive Archive
 	// Prefix is where in the layer the archive's tree lies; "" is its root.
 	Prefix string
@@ -78,8 +79,9 @@ type Archive struct {
 	Name, Version, Arch string
 	Digest              digest.Digest // of the file
 	Size                int64         // bytes; 0 where the lock has none (Hex)
-	// Lock is the mix.lock entry of a Hex package, verbatim: it decides the
-	// .hex marker by which Mix knows the package.
+	// Lock is the mix.lock entry of a dependency, verbatim. Of a Hex package it
+	// decides the .hex marker by which Mix knows the package; of a git
+	// dependency, which has neither Digest nor Size, it decides everything.
 	Lock string
 }
 
@@ -142,7 +144,7 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 	k.add("generation", strconv.Itoa(generation[r.Kind]))
 	k.add("platform", string(r.Platform))
 	switch r.Kind {
-	case UnpackDeb, UnpackHex:
+	case UnpackDeb, UnpackHex, UnpackGit:
 		a := r.Archive
 		k.add("name", a.Name)
 		k.add("version", a.Version)

@@ -81,11 +81,14 @@ defmodule Retort.Project do
 
   # The options of a dependency that decide where it comes from and how it is
   # compiled; everything else in them Mix finds out again.
+  # Those of git stand in mix.lock in the order that mix.exs has.
+  @locked [:branch, :ref, :tag, :sparse, :subdir, :depth]
   @options [:app, :branch, :compile, :depth, :env, :git, :hex, :manager, :path, :ref, :repo, :sparse, :subdir, :submodules, :tag]
   defp options(dep) do
     system_env = if dep.system_env == [], do: [], else: [system_env: Enum.sort(dep.system_env)]
     path = if dep.opts[:path], do: [path: Path.relative_to_cwd(dep.opts[:dest])], else: []
-    dep.opts |> Keyword.take(@options) |> Keyword.merge(path ++ system_env) |> Enum.sort()
+    {git, other} = dep.opts |> Keyword.take(@options) |> Keyword.split(@locked)
+    Enum.sort(Keyword.merge(other, path ++ system_env)) ++ git
   end
 
   # The application names below a lib folder: "crypto" of "crypto-5.5.3".

@@ -22,7 +22,7 @@ func cmdDoctor(fs *flag.FlagSet) action {
 		if len(args) > 0 {
 			return usagef("doctor takes no arguments")
 		}
-		checks, err := doctor(ctx)
+		checks, err := doctor(ctx, t.dir)
 		if err != nil {
 			return err
 		}
@@ -30,8 +30,9 @@ func cmdDoctor(fs *flag.FlagSet) action {
 	}
 }
 
-// doctor tries what the sandbox needs, where the store is.
-func doctor(ctx context.Context) ([]doctorCheck, error) {
+// doctor tries what the sandbox needs, where the store is, and what the project
+// in dir needs of this machine.
+func doctor(ctx context.Context, dir string) ([]doctorCheck, error) {
 	s, err := loadSettings()
 	if err != nil {
 		return nil, err
@@ -46,6 +47,9 @@ func doctor(ctx context.Context) ([]doctorCheck, error) {
 	}
 	for _, c := range sandbox.Probe(ctx) {
 		out = append(out, doctorCheck{What: c.What, OK: c.OK, Detail: c.Detail, Remedy: c.Remedy})
+	}
+	if check, needed := gitCheck(ctx, dir); needed {
+		out = append(out, check)
 	}
 	return out, nil
 }

@@ -163,10 +163,17 @@ func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, er
 		}
 		req.Snapshot = at.Add(24*time.Hour - time.Second) // the day's last state
 	}
+	locked, err := readMixLock(filepath.Dir(l.path))
+	if err != nil {
+		return req, err
+	}
 	for _, p := range l.manifest.Platforms() {
 		sets, err := requirements(l.manifest, p)
 		if err != nil {
 			return req, err
+		}
+		if hasGit(locked) {
+			sets[env.SetGit] = env.GitPackages
 		}
 		req.Sets[p] = sets
 	}

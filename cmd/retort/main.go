@@ -201,7 +201,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &stale), errors.Is(err, env.ErrNoLock), errors.Is(err, env.ErrLockForm), errors.Is(err, env.ErrNewerLock):
+	case errors.As(err, &stale), errors.Is(err, env.ErrNoLock), errors.Is(err, env.ErrLockLacks), errors.Is(err, env.ErrLockForm), errors.Is(err, env.ErrNewerLock):
 		return exitLock
 	case errors.As(err, &exit):
 		return exitBuild

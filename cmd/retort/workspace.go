@@ -101,7 +101,7 @@ func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Build
 		jobs = runtime.NumCPU()
 	}
 	b := &builder.Builder{
-		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Open: w.openSource, Jobs: jobs, Project: w.dir, OnEvent: p.event,
+		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Git: w.settings.gitCache(), Open: w.openSource, Jobs: jobs, Project: w.dir, OnEvent: p.event,
 	}
 	if verbose {
 		b.Log = p.log
@@ -153,19 +153,26 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 }
 
 func (w *workspace) mixLock() ([]hex.Locked, error) {
-	path := filepath.Join(w.dir, "mix.lock")
-	data, err := os.ReadFile(path)
+	locked, err := readMixLock(w.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := hex.CheckOuter("mix.lock", locked); err != nil {
+		return nil, err
+	}
+	return locked, checkGit(locked)
+}
+
+// readMixLock reads the mix.lock of a project, which may have none.
+func readMixLock(dir string) ([]hex.Locked, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "mix.lock"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	locked, err := hex.ParseLock("mix.lock", data)
-	if err != nil {
-		return nil, err
-	}
-	return locked, hex.CheckOuter("mix.lock", locked)
+	return hex.ParseLock("mix.lock", data)
 }
 
 // roots fills in how root file systems are planned. A project without
@@ -181,6 +188,9 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		}
 		shared = slices.Concat(shared, w.set(env.SetHex), w.set(env.SetRebar3))
 	}
+	if hasGit(a.Locked) && len(w.set(env.SetGit)) == 0 {
+		return fmt.Errorf("mix.lock has git dependencies, and toolchain.lock has no git, which Mix asks about them: %w", env.ErrLockLacks)
+	}
 	for _, nif := range w.config.NIFs {
 		a.NIFs = append(a.NIFs, nif.Dep)
 	}
@@ -195,6 +205,9 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		name, roots := "configure", slices.Clone(shared)
 		if n.Compilers {
 			name, roots = name+":native", append(roots, w.set(env.SetNative)...)
+		}
+		if n.Git {
+			name, roots = name+":git", append(roots, w.set(env.SetGit)...)
 		}
 		for _, nif := range n.NIFs {
 			name, roots = name+":"+nif, append(roots, w.set(env.NIFBuildSet(nif))...)
