@@ -278,6 +278,16 @@ func checkProjectFile(s string) (string, error) {
 	return s, nil
 }
 
+// checkAuthFile keeps the path of a file with a key. It is no path of the
+// project, where it would soon be committed.
+func checkAuthFile(s string) (string, error) {
+	rest, home := strings.CutPrefix(s, "~/")
+	if _, err := checkText(s); err != nil || !home && !path.IsAbs(s) || strings.HasSuffix(s, "/") || home && (path.IsAbs(rest) || rest == "") {
+		return "", fmt.Errorf("%s: want an absolute path or one below ~/, such as ~/.config/acme.key", quote(s))
+	}
+	return s, nil
+}
+
 func checkSignal(s string) (string, error) {
 	known := []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"}
 	return oneOf(known...)(s)

@@ -50,6 +50,7 @@ type HexRepo struct {
 	URL       string // or "", which only hexpm and its organisations may have
 	PublicKey string // path of a PEM file, joined to the manifest's folder, or ""
 	AuthEnv   string // name of the environment variable that holds the key
+	AuthFile  string // absolute path, or one below ~/, of a file that holds it, or ""
 }
 
 // HexPlugin is one rebar3 plugin that dependencies need to be built.

@@ -91,7 +91,8 @@ func hexOf(t table) Hex {
 			Name:      name,
 			URL:       r.text("url", ""),
 			PublicKey: r.file("public_key").path,
-			AuthEnv:   r.text("auth_env", authEnv(name)),
+			AuthFile:  r.text("auth_file", ""),
+			AuthEnv:   r.text("auth_env", DefaultAuthEnv(name)),
 		})
 	}
 	plugins := t.texts("plugins")
@@ -101,9 +102,9 @@ func hexOf(t table) Hex {
 	return h
 }
 
-// authEnv is the variable that holds a repository's key unless the manifest
+// DefaultAuthEnv is the variable that holds a repository's key unless the manifest
 // names another: hexpm:acme has RETORT_HEX_HEXPM_ACME_KEY.
-func authEnv(repo string) string {
+func DefaultAuthEnv(repo string) string {
 	upper := strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r

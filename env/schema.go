@@ -120,6 +120,7 @@ func hexSchema() *node {
 			"url":        texts(checkURL),
 			"public_key": {kind: fileKind},
 			"auth_env":   texts(checkEnvName),
+			"auth_file":  texts(checkAuthFile),
 		})},
 		"plugins": {kind: namedKind, key: checkHexPackage, each: texts(checkSemver)},
 	})

@@ -236,7 +236,7 @@ func (l *locker) plugins(ctx context.Context, lock *env.Lock, o lockOptions) err
 		lock.Plugins = l.old.Plugins
 		return nil
 	}
-	repos, err := hexRepos(l.config, l.settings)
+	repos, err := findHexRepos(l.config, l.settings, nil, l.t.warn)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (l *locker) plugins(ctx context.Context, lock *env.Lock, o lockOptions) err
 	for _, p := range want {
 		asked = append(asked, hex.Requirement{App: p.Name, Name: p.Name, Version: "== " + p.Version, Repo: "hexpm"})
 	}
-	pins, err := hex.Resolver{Repos: repos, Fetch: l.archive.Fetch}.Resolve(ctx, asked)
+	pins, err := hex.Resolver{Repos: repos.list, Fetch: l.archive.Fetch}.Resolve(ctx, asked)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 
@@ -25,62 +23,31 @@ type fetcher struct {
 	mirrors  debian.Mirrors
 	suites   []env.Suite
 	packages map[digest.Digest]env.Package
-	repos    []hex.Repo
+	hex      hexRepos
 }
 
-func (w *workspace) fetcher() (*fetcher, error) {
+// fetcher finds what it fetches with, and warns of keys that others can read.
+func (w *workspace) fetcher(warn func(format string, args ...any)) (*fetcher, error) {
 	mirrors, err := w.settings.mirrors()
 	if err != nil {
 		return nil, err
 	}
-	repos, err := hexRepos(w.config, w.settings)
+	locked, err := readMixLock(w.dir)
+	if err != nil {
+		return nil, err
+	}
+	repos, err := findHexRepos(w.config, w.settings, locked, warn)
 	if err != nil {
 		return nil, err
 	}
 	f := &fetcher{
-		client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, repos: repos,
+		client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
 		packages: make(map[digest.Digest]env.Package, len(w.lock.Packages)),
 	}
 	for _, p := range w.lock.Packages {
 		f.packages[p.Digest] = p
 	}
 	return f, nil
-}
-
-// hexRepos are the repositories of the manifest, with the keys that the
-// environment holds for them.
-func hexRepos(c env.Config, s settings) ([]hex.Repo, error) {
-	repos := []hex.Repo{{Name: "hexpm"}}
-	if mirror := s.file.Hex.Mirror; mirror != "" {
-		repos[0].Mirrors = []string{mirror}
-	}
-	if mirror := os.Getenv("HEX_MIRROR"); mirror != "" {
-		repos[0].Mirrors = append([]string{mirror}, repos[0].Mirrors...)
-	}
-	if file := s.file.Hex.PublicKey; file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read hex.public_key of the configuration: %w", err)
-		}
-		repos[0].PublicKey = pem
-	}
-	for _, r := range c.Hex.Repos {
-		repo := hex.Repo{Name: r.Name, URL: r.URL, Key: hex.Secret(os.Getenv(r.AuthEnv))}
-		if r.PublicKey != "" {
-			pem, err := os.ReadFile(filepath.FromSlash(r.PublicKey))
-			if err != nil {
-				return nil, fmt.Errorf("read public key of Hex repository %s: %w", r.Name, err)
-			}
-			repo.PublicKey = pem
-		}
-		if r.Name == "hexpm" {
-			repo.Mirrors = repos[0].Mirrors
-			repos[0] = repo
-			continue
-		}
-		repos = append(repos, repo)
-	}
-	return repos, nil
 }
 
 // Fetch downloads the archive of an unpack recipe.
@@ -94,10 +61,12 @@ func (f *fetcher) Fetch(ctx context.Context, r *layers.Recipe, to fetch.Sink, pr
 		if err != nil || len(locked) != 1 {
 			return fmt.Errorf("internal error: lock entry of %s: %w", r.Name, err)
 		}
-		if req.URLs, req.Header, err = hex.Candidates(locked[0], f.repos); err != nil {
+		if req.URLs, req.Header, err = hex.Candidates(locked[0], f.hex.list); err != nil {
 			return err
 		}
 		req.MaxSize = maxHexTarball
+		_, err = f.client.Get(ctx, req, to)
+		return f.hex.explain(locked[0], err)
 	}
 	_, err := f.client.Get(ctx, req, to)
 	return err

@@ -93,7 +93,7 @@ func (w *workspace) close() { w.store.Close() }
 
 // builder returns a Builder for the workspace that shows its work on p.
 func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Builder, error) {
-	fetcher, err := w.fetcher()
+	fetcher, err := w.fetcher(p.t.warn)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +133,9 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 	}
 	if !slices.ContainsFunc(files, func(f layers.SourceFile) bool { return f.Path == "mix.exs" }) {
 		return builder.MixApp{}, fmt.Errorf("%s has no mix.exs, or .gitignore excludes it: retort builds Mix projects", w.dir)
+	}
+	if err := checkAuthFiles(w.config, w.dir, files); err != nil {
+		return builder.MixApp{}, err
 	}
 	version, err := w.version(ctx)
 	if err != nil {

@@ -193,6 +193,9 @@ func (p *erlang) binary() (string, error) {
 		if p.take(">>") {
 			return b.String(), nil
 		}
+		if p.peek() == '"' { // io_lib prints a long binary as several strings
+			continue
+		}
 		if !p.take(",") {
 			return "", p.fault("neither a comma nor \">>\"")
 		}

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -51,7 +52,7 @@ func (c *Client) client() *http.Client {
 		return c.HTTP
 	}
 	c.once.Do(func() {
-		c.own = &http.Client{}
+		c.own = &http.Client{CheckRedirect: keepSecrets}
 		if t, ok := http.DefaultTransport.(*http.Transport); ok {
 			t = t.Clone()
 			t.MaxIdleConnsPerHost = c.perHost()
@@ -59,4 +60,21 @@ func (c *Client) client() *http.Client {
 		}
 	})
 	return c.own
+}
+
+// maxRedirects is as many as net/http follows by itself.
+const maxRedirects = 10
+
+// keepSecrets follows redirects, and takes the key along only to where it was
+// first sent. net/http alone would send it to subdomains, other ports and in
+// clear text, too.
+func keepSecrets(next *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if first := via[0].URL; next.URL.Scheme != first.Scheme || !strings.EqualFold(next.URL.Host, first.Host) {
+		next.Header.Del("Authorization")
+		next.Header.Del("Cookie")
+	}
+	return nil
 }
