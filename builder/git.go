@@ -18,7 +18,7 @@ func gitStep(app string) string { return "git:" + app }
 func gitRecipe(l hex.Locked) layers.Recipe {
 	return layers.Recipe{
 		Name: gitStep(l.App), Kind: layers.UnpackGit, Platform: env.Any, Prefix: "deps/" + l.App,
-		Archive: layers.Archive{Name: l.App, Version: l.Commit, Lock: fmt.Sprintf("%%{%q: %s}", l.App, l.Text)},
+		Archive: layers.Archive{Name: l.App, Version: l.Commit, Lock: fmt.Sprintf("%%{%s}", lockEntry(l))},
 	}
 }
 

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -236,7 +235,10 @@ func lockEntry(l hex.Locked) string { return fmt.Sprintf("%q: %s", l.App, lockTe
 // lockText is the tuple that mix.lock has for a dependency, or would have for
 // a pin of toolchain.lock.
 func lockText(l hex.Locked) string {
-	return cmp.Or(l.Text, fmt.Sprintf("{:hex, :%s, %q, %q, [:rebar3], [], %q, %q}", l.Name, l.Version, l.Inner.Encoded(), l.Repo, l.Outer.Encoded()))
+	if l.Text != "" {
+		return l.Text
+	}
+	return fmt.Sprintf("{:hex, :%s, %q, %q, [:rebar3], [], %q, %q}", l.Name, l.Version, l.Inner.Encoded(), l.Repo, l.Outer.Encoded())
 }
 
 func hexRecipe(name, prefix string, l hex.Locked) layers.Recipe {
