@@ -26,6 +26,10 @@ func sample() (map[Kind]*Recipe, map[string]Layer) {
 			Name: "hex:jason", Kind: UnpackHex, Platform: env.Any, Prefix: "deps/jason",
 			Archive: Archive{Name: "jason", Version: "1.4.4", Digest: digest.FromString("hex"), Lock: `%{"jason": {:hex}}`},
 		},
+		UnpackGit: {
+			Name: "git:icons", Kind: UnpackGit, Platform: env.Any, Prefix: "deps/icons",
+			Archive: Archive{Name: "icons", Version: "0123456789012345678901234567890123456789", Lock: `%{"icons": {:git}}`},
+		},
 		Configure: {
 			Name: "configure", Kind: Configure, Platform: env.LinuxAMD64, Inputs: []string{"deb:libc6"},
 			Facts: []string{"package=libc6 2.41-12 amd64 ", "suite=trixie"},
@@ -53,6 +57,7 @@ func TestKeysAreGolden(t *testing.T) {
 	want := map[Kind]string{
 		UnpackDeb: "b539f3357502db0422a628364b39fe62bfd79c56ed7dd66d3f2240432eed3810",
 		UnpackHex: "dde67d260e59bad76716dfa0eab1ebfb2659f8db399e19492fd5fba61f0d7222",
+		UnpackGit: "ee15c7665a7a2ca38f209f1dcab2dc86d3d92579c8dec86e704e2943eeb8d833",
 		Configure: "3cc9eefe28083518fa1d12a891a1759db26d21038c7b48a86b8cf0a01471bd9c",
 		Files:     "bc23d419c060614e045ffeb853ffd664a05e9df07eae1f9bf95dae216cfdc401",
 		Run:       "3ac3a090def409a3089d24d962c97c9205aa5ebb84439781833f55fdf1cf2d7e",
@@ -80,6 +85,7 @@ func TestKeyDependsOnEveryField(t *testing.T) {
 		"fact":            {UnpackDeb, func(r *Recipe, _ map[string]Layer) { r.Facts = []string{"usrmerge=true"} }},
 		"prefix":          {UnpackHex, func(r *Recipe, _ map[string]Layer) { r.Prefix = "deps/other" }},
 		"mix.lock entry":  {UnpackHex, func(r *Recipe, _ map[string]Layer) { r.Archive.Lock += " " }},
+		"git commit":      {UnpackGit, func(r *Recipe, _ map[string]Layer) { r.Archive.Lock = strings.ToUpper(r.Archive.Lock) }},
 		"file content":    {Files, func(r *Recipe, _ map[string]Layer) { r.Files[1].Digest = digest.FromString("b") }},
 		"file mode":       {Files, func(r *Recipe, _ map[string]Layer) { r.Files[1].Mode = 0o755 }},
 		"link":            {Files, func(r *Recipe, _ map[string]Layer) { r.Files[2].Link = "c.ex" }},

@@ -47,10 +47,18 @@ func cmdGC(fs *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
+		count, size, err := s.gitCache().Prune(policy.Now.Add(-policy.MaxAge), policy.DryRun)
+		if err != nil {
+			return err
+		}
+		report.Freed += size
 		if *asJSON {
 			return t.printJSON(report)
 		}
 		t.result(gcText(report, policy.DryRun))
+		if count > 0 {
+			t.say("%d repositories of git dependencies as well: %s", count, bytesText(size))
+		}
 		return nil
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/retort-build/retort/env/git"
 	"github.com/retort-build/retort/env/hex"
@@ -284,5 +286,44 @@ func TestFromLock(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2@") {
 			t.Errorf("%s %s: got %v, want %q", tt.url, tt.options, err, tt.want)
 		}
+	}
+}
+
+// TestPrune removes what is old, and leaves what is in use.
+func TestPrune(t *testing.T) {
+	needGit(t)
+	root := t.TempDir()
+	c := cache(t)
+	for _, name := range []string{"old", "new"} {
+		commit := repo(t, filepath.Join(root, name), map[string]string{"a": name})
+		checkout(t, c, git.Source{URL: filepath.Join(root, name), Commit: commit})
+	}
+	locks, err := filepath.Glob(filepath.Join(c.Dir, "*.lock"))
+	if err != nil || len(locks) != 2 {
+		t.Fatal(locks, err)
+	}
+	now := time.Now()
+	if err := os.Chtimes(locks[0], now, now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dryRun := range []bool{true, false} {
+		count, size, err := c.Prune(now.Add(-time.Minute), dryRun)
+		if count != 1 || size <= 0 || err != nil {
+			t.Fatalf("dry run %v: %d repositories, %d bytes, %v", dryRun, count, size, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.Dir, "*")); len(left) != 2 {
+		t.Errorf("left: %v", left)
+	}
+	held, err := os.Open(locks[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if count, _, err := c.Prune(now.Add(time.Hour), false); count != 0 || err != nil {
+		t.Errorf("removed %d repositories in use, %v", count, err)
 	}
 }

@@ -189,13 +189,12 @@ func (r *repository) ensure(ctx context.Context, commit string, progress func(in
 	alone, all := filepath.Join(r.dir, "shallow.git"), filepath.Join(r.dir, "full.git")
 	for _, dir := range []string{alone, all} {
 		if r.has(ctx, dir, commit) {
-			now := time.Now()
-			return dir, os.Chtimes(r.dir+".lock", now, now) // for gc
+			return dir, r.used()
 		}
 	}
 	err := r.fetch(ctx, alone, commit, progress, "--depth=1", "--", r.url, "+"+commit+":refs/retort/"+commit)
 	if err == nil && r.has(ctx, alone, commit) {
-		return alone, nil
+		return alone, r.used()
 	}
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
@@ -211,7 +210,13 @@ func (r *repository) ensure(ctx context.Context, commit string, progress func(in
 		return "", fmt.Errorf("no branch or tag of the repository has that commit any more: "+
 			"run mix deps.update for the dependency, or push the commit again (the server, asked for it, said: %w)", err)
 	}
-	return all, nil
+	return all, r.used()
+}
+
+// used notes the time for Prune.
+func (r *repository) used() error {
+	now := time.Now()
+	return os.Chtimes(r.dir+".lock", now, now)
 }
 
 func (r *repository) has(ctx context.Context, dir, commit string) bool {
