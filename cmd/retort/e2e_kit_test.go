@@ -47,6 +47,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Canary", k.testCanary)
 	t.Run("Faults", k.testFaults)
 	t.Run("Stale", k.testStale)
+	t.Run("Generate", k.testGenerate)
 	t.Run("CompileError", k.testCompileError)
 	t.Run("Damage", k.testDamage)
 	t.Run("FullDisk", k.testFullDisk)
