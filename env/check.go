@@ -123,6 +123,10 @@ func checkGenerate(s string) error {
 	return problem(matches(targetForm, "a name such as configure"), s)
 }
 
+func checkTool(s string) error {
+	return problem(matches(targetForm, "the name of a tool, such as esbuild"), s)
+}
+
 // checkCommand keeps a command of the shell, which may have several lines.
 func checkCommand(s string) (string, error) {
 	if strings.TrimSpace(s) == "" {

@@ -13,6 +13,7 @@ type Config struct {
 	NIFs      []NIF      // sorted by Dep
 	Deps      []Dep      // sorted by App
 	Generate  []Generate // sorted by Name
+	Assets    *Assets    // nil means none
 	Release   Release
 	Image     Image
 }

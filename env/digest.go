@@ -14,7 +14,8 @@ import (
 const lockFormat = "retort manifest for lock 1"
 
 // LockDigest is the sha256 of the parts of the manifest that its lock depends
-// on: toolchain, base, nif, packages of generate, rebar3 plugins, what the image needs from the
+// on: toolchain, base, nif, packages of generate and assets,
+// asset tools, rebar3 plugins, what the image needs from the
 // distribution, and the platforms. Nothing else makes a lock stale.
 func (m *Manifest) LockDigest() digest.Digest {
 	sum := sha256.Sum256(m.lockText())
@@ -76,6 +77,13 @@ func (m *Manifest) configText(p Platform, target string) string {
 	}
 	for _, g := range c.Generate { // one without packages needs the compilers
 		set("generate."+g.Name+".packages", g.Packages)
+	}
+	if c.Assets != nil {
+		set("assets.packages", c.Assets.Packages)
+		for _, tool := range c.Assets.Tools {
+			line("assets.tools."+tool.Name+".version", tool.Version)
+			line("assets.tools."+tool.Name+".url", tool.URL)
+		}
 	}
 	for _, plugin := range c.Hex.Plugins {
 		line("hex.plugins."+plugin.Name, plugin.Version)

@@ -15,7 +15,7 @@ func TestLockDigestGolden(t *testing.T) {
 	}
 	m := parse(t, string(data))
 	golden(t, "every-key.locktext.golden", m.lockText())
-	if got, want := m.LockDigest().String(), "sha256:bc7b5d2e86b6e65f655572ec0180ba80dc68965ed92b2c1abe381c5c8506640f"; got != want {
+	if got, want := m.LockDigest().String(), "sha256:e21518f28b9cb4fbf9d2c0aa15630fca4ca302d688812e452fd36242c954db2a"; got != want {
 		t.Errorf("LockDigest: %s, want %s", got, want)
 	}
 }

@@ -96,7 +96,7 @@ func TestExtendsProblems(t *testing.T) {
 		"self.toml":    "self.toml:1: extends: cycle: self.toml extends self.toml",
 		"missing.toml": `missing.toml:1: extends: read "nowhere.toml": stat nowhere.toml: no such file or directory`,
 		"folder.toml":  `folder.toml:1: extends: read "sub": read sub: not a regular file`,
-		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are base, deps, extends, generate, hex, image, nif, platform, platforms, release, target, toolchain",
+		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are assets, base, deps, extends, generate, hex, image, nif, platform, platforms, release, target, toolchain",
 		"link.toml":    "read manifest: stat link.toml: too many levels of symbolic links",
 	} {
 		if _, err := LoadManifest(name); err == nil || err.Error() != want {

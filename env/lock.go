@@ -17,6 +17,9 @@ type Lock struct {
 	// Plugins are the rebar3 plugins of the manifest and what they need,
 	// sorted by name. A name is unique.
 	Plugins []HexPin
+	// Tools are the standalone programs of [assets.tools], sorted by platform,
+	// then name. A name is unique within a platform.
+	Tools []Tool
 	// Sets name, for each platform, the root packages of each package set:
 	// "toolchain", "image", "nif.NAME.build", "nif.NAME.runtime". Roots are
 	// sorted.

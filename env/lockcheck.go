@@ -29,6 +29,7 @@ func (l *Lock) problems(name string) error {
 	c.fail("manifest", digestProblem(l.Manifest))
 	suites := c.suites(l.Suites)
 	c.plugins(l.Plugins)
+	c.tools(l.Tools)
 	names := c.packages(l.Packages, suites)
 	for i := range l.Packages {
 		p := &l.Packages[i]
@@ -179,6 +180,24 @@ func (c *lockChecker) plugins(all []HexPin) {
 		c.fail(at+"repo", checkHexRepo(p.Repo))
 		c.fail(at+"inner", digestProblem(p.Inner))
 		c.fail(at+"outer", digestProblem(p.Outer))
+	}
+}
+
+func (c *lockChecker) tools(all []Tool) {
+	for i, t := range all {
+		at := "tools[" + strconv.Itoa(i) + "]."
+		if i > 0 && compareTools(all[i-1], t) >= 0 {
+			c.fail(at+"name", fmt.Errorf("%s is out of order or listed twice", quote(t.Name)))
+		}
+		c.fail(at+"name", checkTool(t.Name))
+		c.fail(at+"version", problem(checkVersion, t.Version))
+		if !slices.Contains(Platforms(), t.Platform) {
+			c.fail(at+"arch", fmt.Errorf("unknown platform %s", quote(string(t.Platform))))
+		}
+		if t.Size <= 0 || t.Size > MaxTool {
+			c.fail(at+"size", fmt.Errorf("%d: want 1 to %d bytes", t.Size, int64(MaxTool)))
+		}
+		c.fail(at+"digest", digestProblem(t.Digest))
 	}
 }
 

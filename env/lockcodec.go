@@ -23,6 +23,7 @@ func EncodeLock(l *Lock) []byte {
 	w.raw("\n")
 	w.suites(l.Suites)
 	w.plugins(l.Plugins)
+	w.tools(l.Tools)
 	for _, p := range slices.Sorted(maps.Keys(l.Sets)) {
 		w.raw("\n[sets." + bare(p.Arch()) + "]\n")
 		sets := l.Sets[p]
@@ -107,6 +108,23 @@ func (w *lockWriter) plugins(plugins []HexPin) {
 		w.field(", repo = ", p.Repo)
 		w.field(", inner = ", string(p.Inner))
 		w.field(", outer = ", string(p.Outer))
+		w.raw(" },\n")
+	}
+	w.raw("]\n")
+}
+
+func (w *lockWriter) tools(tools []Tool) {
+	if len(tools) == 0 {
+		return
+	}
+	w.raw("\ntools = [\n")
+	for _, t := range slices.SortedStableFunc(slices.Values(tools), compareTools) {
+		w.field("  { name = ", t.Name)
+		w.field(", version = ", t.Version)
+		w.field(", arch = ", t.Platform.Arch())
+		w.raw(", size = ")
+		w.b = strconv.AppendInt(w.b, t.Size, 10)
+		w.field(", digest = ", string(t.Digest))
 		w.raw(" },\n")
 	}
 	w.raw("]\n")

@@ -184,6 +184,11 @@ func (p *lockParser) lock() *Lock {
 			l.Plugins = append(l.Plugins, p.plugin())
 		}
 	}
+	if p.has("\ntools = [\n") {
+		for !p.bad && !p.has("]\n") {
+			l.Tools = append(l.Tools, p.tool())
+		}
+	}
 	for _, platform := range Platforms() {
 		if p.has("\n[sets." + platform.Arch() + "]\n") {
 			l.Sets[platform] = p.sets()
@@ -222,6 +227,16 @@ func (p *lockParser) plugin() (h HexPin) {
 	h.Outer = p.digest(", outer = ")
 	p.want(" },\n")
 	return h
+}
+
+func (p *lockParser) tool() (t Tool) {
+	t.Name = p.str("  { name = ")
+	t.Version = p.str(", version = ")
+	t.Platform = Platform("linux/" + p.str(", arch = "))
+	t.Size = p.number(", size = ")
+	t.Digest = p.digest(", digest = ")
+	p.want(" },\n")
+	return t
 }
 
 // sets reads the sets of a platform, up to the empty line or the end.

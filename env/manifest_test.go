@@ -88,6 +88,21 @@ func TestEveryKey(t *testing.T) {
 			},
 			{Name: "tables", Run: []string{"make tables"}, Outputs: []string{"priv/tables"}},
 		},
+		Assets: &Assets{
+			Packages: []string{"nodejs"}, NPM: []string{"assets/package-lock.json"}, Scripts: []string{"@parcel/watcher", "sharp"},
+			Run: []string{"npm run deploy --prefix assets", "mix phx.digest"}, Inputs: []string{"assets", "priv"},
+			Outputs: []string{"priv/static", "priv/gettext"},
+			Tools: []AssetTool{
+				{
+					Name: "esbuild", Version: "0.25.4", URL: "https://registry.npmjs.org/@esbuild/linux-x64/-/linux-x64-0.25.4.tgz",
+					File: "package/bin/esbuild", Path: "_build/esbuild-linux-x64",
+				},
+				{
+					Name: "sass", Version: "1.89.0", URL: "https://example.org/1.89.0/dart-sass-1.89.0-linux-x64.tar.gz",
+					File: "dart-sass", Path: "_build/sass-amd64-x86_64",
+				},
+			},
+		},
 		Release: Release{Name: "shop", Version: Version{From: VersionFile, Path: "VERSION"}, MixEnv: "prod", MixTarget: "rpi"},
 		Image: Image{
 			Repository: "registry.example:5000/team/shop", Ports: []string{"4000/tcp", "4001/udp"},
@@ -103,6 +118,9 @@ func TestEveryKey(t *testing.T) {
 	staging := config(t, m, LinuxARM64, "staging")
 	if staging.Release.MixEnv != "staging" || staging.Release.Version.From != VersionGit || staging.Release.Version.Path != "" {
 		t.Errorf("release of staging: %+v", staging.Release)
+	}
+	if got := staging.Assets.Tools[1].Path; got != "_build/sass-arm64-aarch64" {
+		t.Errorf("path of sass: %s", got)
 	}
 	if diff := cmp.Diff([]string{"gcc", "libatomic1"}, staging.NIFs[0].Build); diff != "" {
 		t.Error(diff)
@@ -227,6 +245,47 @@ m.toml:8: generate.b.outputs[2]: "/x": want a file or folder below the project's
 m.toml:4: generate.a.outputs: missing: the files and folders that the commands leave
 m.toml:4: generate.a.run: missing: the commands that generate, such as ["./configure"]
 m.toml:7: generate.b.inputs: empty: leave it out to show all files of the project`},
+		{"assets", minimal + `[assets]
+npm = ["assets/package.json", "package-lock.json", "../package-lock.json"]
+scripts = ["Sharp", "../x"]
+run = []
+[assets.tools.esbuild]
+version = "0.25"
+[assets.tools.sass]
+path = "_build/esbuild-linux-x64"
+[assets.tools.other]
+version = "^1"
+url = "https://example.org/{os}/x"
+file = "../x"
+path = "{version}/../x"
+`, `
+m.toml:5: assets.npm[0]: "assets/package.json": want a package-lock.json below the project's folder, such as assets/package-lock.json
+m.toml:5: assets.npm[2]: "../package-lock.json": want a package-lock.json below the project's folder, such as assets/package-lock.json
+m.toml:6: assets.scripts[1]: "../x": want the name of an npm package, such as sharp or @parcel/watcher
+m.toml:13: assets.tools.other.version: "^1": want an exact version, such as 27.3.4.1
+m.toml:14: assets.tools.other.url: "{os}": want one of {version}, {arch}, {cpu}, {machine}
+m.toml:15: assets.tools.other.file: "../x": want a file below the project's folder, such as VERSION
+m.toml:16: assets.tools.other.path: "0/../x": want a file below the project's folder, such as VERSION`},
+		{"assets as a whole", "platforms = [\"amd64\"]\n" + minimal + `[assets]
+run = []
+outputs = []
+inputs = []
+scripts = ["sharp"]
+[assets.tools.esbuild]
+version = "0.25.4"
+[assets.tools.sass]
+path = "_build/esbuild-linux-x64"
+[target.edge.assets.tools.esbuild]
+version = "0.25.5"
+`, `
+m.toml:6: assets.run: empty: leave it out to run mix assets.deploy
+m.toml:7: assets.outputs: empty: leave it out to keep priv/static
+m.toml:8: assets.inputs: empty: leave it out to show all code of the project
+m.toml:9: assets.scripts: names npm packages, and assets.npm names no package-lock.json
+m.toml:12: assets.tools.sass.url: missing: where the program is, with {version} and {arch}
+m.toml:12: assets.tools.sass.version: missing: an exact version, such as "0.25.4"
+m.toml:13: assets.tools.sass.path: "_build/esbuild-linux-x64" is the path of another tool too
+m.toml:14: target.edge: version and url of assets.tools cannot differ: a lock holds one tool of a name for all targets`},
 		{"repository with tag", minimal + "[image]\nrepository = \"shop:1\"\n", `
 m.toml:5: image.repository: "shop:1": want a repository without tag or digest, such as registry.example/shop`},
 		{"absolute keyring", minimal + "[base]\nkeyring = \"/etc/x\"\n", `

@@ -50,6 +50,7 @@ func (m *Manifest) config(p Platform, target string) Config {
 		NIFs:      nifsOf(t.sub("nif")),
 		Deps:      depsOf(t.sub("deps")),
 		Generate:  generateOf(t.sub("generate")),
+		Assets:    assetsOf(t.sub("assets"), p),
 		Release:   releaseOf(t.sub("release")),
 		Image:     imageOf(t.sub("image")),
 	}
@@ -220,7 +221,15 @@ func (m *Manifest) checkOneToolchain(fail func(string, error)) {
 			fail(joinKey(at, "base"), errors.New("only packages can differ: a lock holds one suite for all platforms and targets"))
 		}
 	}
+	targets := append([]string{""}, m.targets...)
 	for i, p := range m.platforms {
+		for j, target := range targets {
+			for _, other := range targets[:j] {
+				if !sameTools(m.config(p, other).Assets, m.config(p, target).Assets) {
+					fail(joinKey("target", target), errors.New("version and url of assets.tools cannot differ: a lock holds one tool of a name for all targets"))
+				}
+			}
+		}
 		plain := m.config(p, "")
 		if i > 0 {
 			compare(joinKey("platform", p.Arch()), m.config(m.platforms[0], ""), plain)
@@ -254,6 +263,7 @@ func (m *Manifest) checkConfig(p Platform, target string, fail func(string, erro
 			fail(joinKey(at, "inputs"), errors.New("empty: leave it out to show all files of the project"))
 		}
 	}
+	checkAssets(c.Assets, fail)
 	if c.Image.User.UID == 0 && !m.effective(p, target).sub("image").flag("allow_root", false) {
 		fail("image.user", fmt.Errorf("%s is root: set allow_root = true if it must be", c.Image.User))
 	}

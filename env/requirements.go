@@ -10,6 +10,7 @@ const (
 	SetRebar3    = "rebar3"      // compiles rebar3 dependencies
 	SetGit       = "git"         // Mix asks git about git dependencies
 	SetNative    = "native"      // compilers, for native code and what is generated
+	SetAssets    = "assets"      // what [assets] names
 	SetImage     = "image"       // what every image has that no ELF file names
 	SetExtra     = "image.extra" // what image.packages names, with dependencies
 )
@@ -57,6 +58,9 @@ func (c Config) Requirements() map[string][]string {
 	}
 	for _, g := range c.Generate {
 		sets[GenerateSet(g.Name)] = sorted(g.Packages)
+	}
+	if c.Assets != nil {
+		sets[SetAssets] = sorted(c.Assets.Packages)
 	}
 	sets[SetImage] = sorted(sets[SetImage])
 	sets[SetExtra] = sorted(c.Image.Packages)

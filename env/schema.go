@@ -77,6 +77,7 @@ func overridable() map[string]*node {
 			"inputs":   lists(checkPattern),
 			"outputs":  lists(checkOutput),
 		})},
+		"assets": assetsSchema(debs),
 		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"build":   debs,
 			"runtime": debs,
@@ -94,6 +95,23 @@ func overridable() map[string]*node {
 		}),
 		"image": imageSchema(debs),
 	}
+}
+
+func assetsSchema(debs *node) *node {
+	return tables(map[string]*node{
+		"packages": debs,
+		"npm":      lists(checkPackageLock),
+		"scripts":  lists(checkNPMName),
+		"run":      {kind: listKind, check: checkCommand, repeat: true},
+		"inputs":   lists(checkPattern),
+		"outputs":  lists(checkOutput),
+		"tools": {kind: namedKind, key: checkTool, each: tables(map[string]*node{
+			"version": texts(checkVersion),
+			"url":     texts(checkToolURL),
+			"file":    texts(checkToolPath),
+			"path":    texts(checkToolPath),
+		})},
+	})
 }
 
 func imageSchema(debs *node) *node {
