@@ -14,6 +14,9 @@ func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 	if r.Kind == layers.UnpackGit {
 		return b.fetchGit(ctx, r)
 	}
+	if r.Kind == layers.UnpackNPM {
+		return b.fetchNPM(ctx, r)
+	}
 	a := r.Archive
 	has, err := b.Store.HasBlob(ctx, a.Digest)
 	if has || err != nil {

@@ -39,7 +39,7 @@ func (a MixApp) generateRecipes() []layers.Recipe {
 			Name: GenerateStep(g.Name), Kind: layers.Run, Platform: a.Platform,
 			Root: g.Root.Packages, Over: []string{g.Root.Config},
 			Work:    append([]string{source.Name}, a.generated()[:i]...),
-			Dir:     "/build/project",
+			Dir:     projectDir,
 			Argv:    commands(g.Run, g.Outputs),
 			Env:     a.env(),
 			Outputs: outputs(g.Outputs),

@@ -41,7 +41,9 @@ type MixApp struct {
 	// Image unpacks further packages that the image takes files from.
 	Image []layers.Recipe
 	// Generate are commands that write files of the project first of all.
-	Generate   []Generate
+	Generate []Generate
+	// Assets makes what browsers load, if it is not nil.
+	Assets     *Assets
 	Source     []layers.SourceFile
 	Locked     []hex.Locked        // mix.lock
 	Plugins    []hex.Locked        // rebar3 plugins of the lock
@@ -174,13 +176,15 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
+	assets := a.assetRecipes(slices.Concat(work, []string{stepConfig, stepCode}, a.generated(), []string{StepCompile}))
 	out := "_release/" + release
 	return plan.Append(native.Recipes...).Append(mix.Recipes...).Append(a.Image...).Append(
 		compile,
+	).Append(assets...).Append(
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: mix.Root, Over: withTools(mix.Over),
-			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}),
+			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
 			Outputs: []layers.Output{{Path: out, Strip: true}},
 		},

@@ -185,7 +185,7 @@ func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]
 	if !errors.Is(err, layers.ErrNotFound) {
 		return layers.Layer{}, fmt.Errorf("look up %s: %w", r.Name, err)
 	}
-	if r.Kind == layers.UnpackDeb || r.Kind == layers.UnpackHex || r.Kind == layers.UnpackGit {
+	if r.Archive.Digest != "" || r.Kind == layers.UnpackGit {
 		if err := fetches.Acquire(ctx, 1); err != nil {
 			return layers.Layer{}, err
 		}
@@ -219,6 +219,10 @@ func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, in
 		return b.unpackHex(ctx, key, r, idle)
 	case layers.UnpackGit:
 		return b.unpackGit(ctx, key, r, idle)
+	case layers.UnpackNPM:
+		return b.unpackNPM(ctx, key, r, idle)
+	case layers.UnpackTool:
+		return b.unpackTool(ctx, key, r, idle)
 	case layers.Configure:
 		return b.configure(ctx, key, r, inputs, idle)
 	case layers.Files:

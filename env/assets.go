@@ -37,6 +37,7 @@ type Tool struct {
 	Platform Platform
 	Name     string
 	Version  string
+	URL      string // as the manifest has it
 	Size     int64
 	Digest   digest.Digest
 }

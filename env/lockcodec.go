@@ -122,6 +122,7 @@ func (w *lockWriter) tools(tools []Tool) {
 		w.field("  { name = ", t.Name)
 		w.field(", version = ", t.Version)
 		w.field(", arch = ", t.Platform.Arch())
+		w.field(", url = ", t.URL)
 		w.raw(", size = ")
 		w.b = strconv.AppendInt(w.b, t.Size, 10)
 		w.field(", digest = ", string(t.Digest))

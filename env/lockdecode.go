@@ -233,6 +233,7 @@ func (p *lockParser) tool() (t Tool) {
 	t.Name = p.str("  { name = ")
 	t.Version = p.str(", version = ")
 	t.Platform = Platform("linux/" + p.str(", arch = "))
+	t.URL = p.str(", url = ")
 	t.Size = p.number(", size = ")
 	t.Digest = p.digest(", digest = ")
 	p.want(" },\n")

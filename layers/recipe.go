@@ -16,19 +16,21 @@ type Kind string
 
 // The kinds of recipe.
 const (
-	UnpackDeb Kind = "deb"       // one Debian package, unpacked and normalised
-	UnpackHex Kind = "hex"       // one Hex package below Prefix, with its .hex marker
-	UnpackGit Kind = "git"       // one git dependency below Prefix, at the commit of its mix.lock entry
-	Configure Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
-	Files     Kind = "files"     // the files in Files: source, scripts
-	Run       Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
+	UnpackDeb  Kind = "deb"       // one Debian package, unpacked and normalised
+	UnpackHex  Kind = "hex"       // one Hex package below Prefix, with its .hex marker
+	UnpackGit  Kind = "git"       // one git dependency below Prefix, at the commit of its mix.lock entry
+	UnpackNPM  Kind = "npm"       // one npm package below Prefix
+	UnpackTool Kind = "tool"      // a standalone program, or a part of an archive, at Prefix
+	Configure  Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
+	Files      Kind = "files"     // the files in Files: source, scripts
+	Run        Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
 )
 
 // generation counts, for each kind, the times that equal recipes began to give
 // other layers: a change in how packages are unpacked or configured, or in what
 // a sandbox looks like from inside. Whoever changes such bytes counts up here,
 // or stores would go on answering with the old ones.
-var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, Configure: 1, Files: 1, Run: 1}
+var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, UnpackNPM: 1, UnpackTool: 1, Configure: 1, Files: 1, Run: 1}
 
 // Recipe is one step in full. What is not in it, in the contents of its inputs
 // or in this program's key salt cannot reach the step's result.
@@ -38,7 +40,7 @@ type Recipe struct {
 	Kind     Kind
 	Platform env.Platform
 
-	// Archive is what UnpackDeb, UnpackHex and UnpackGit unpack.
+	// Archive is what a recipe of a kind Unpack… unpacks.
 	Archive Archive
 	// Prefix is where in the layer the archive's tree lies; "" is its root.
 	Prefix string
@@ -77,8 +79,11 @@ type Resume struct {
 // Archive is a pinned file and what the lock says of it.
 type Archive struct {
 	Name, Version, Arch string
-	Digest              digest.Digest // of the file
-	Size                int64         // bytes; 0 where the lock has none (Hex)
+	Digest              digest.Digest // of the file: sha256, or sha512 of an npm package
+	Size                int64         // bytes; 0 where the lock has none (Hex, npm)
+	// URL is where an npm package or a tool is served. It decides nothing and
+	// is not part of the key.
+	URL string
 	// Lock is the mix.lock entry of a dependency, verbatim. Of a Hex package it
 	// decides the .hex marker by which Mix knows the package; of a git
 	// dependency, which has neither Digest nor Size, it decides everything.
@@ -144,7 +149,7 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 	k.add("generation", strconv.Itoa(generation[r.Kind]))
 	k.add("platform", string(r.Platform))
 	switch r.Kind {
-	case UnpackDeb, UnpackHex, UnpackGit:
+	case UnpackDeb, UnpackHex, UnpackGit, UnpackNPM, UnpackTool:
 		a := r.Archive
 		k.add("name", a.Name)
 		k.add("version", a.Version)

@@ -30,6 +30,16 @@ func sample() (map[Kind]*Recipe, map[string]Layer) {
 			Name: "git:icons", Kind: UnpackGit, Platform: env.Any, Prefix: "deps/icons",
 			Archive: Archive{Name: "icons", Version: "0123456789012345678901234567890123456789", Lock: `%{"icons": {:git}}`},
 		},
+		UnpackNPM: {
+			Name: "npm:assets/node_modules/esbuild", Kind: UnpackNPM, Platform: env.Any, Prefix: "assets/node_modules/esbuild",
+			Archive: Archive{Name: "esbuild", Version: "0.25.4", Digest: "sha512:" + digest.Digest(strings.Repeat("0f", 64)), URL: "https://example.org/x.tgz"},
+			Facts:   []string{"executable=bin/esbuild"},
+		},
+		UnpackTool: {
+			Name: "tool:esbuild", Kind: UnpackTool, Platform: env.LinuxAMD64, Prefix: "_build/esbuild-linux-x64",
+			Archive: Archive{Name: "esbuild", Version: "0.25.4", Digest: digest.FromString("tgz"), Size: 9, URL: "https://example.org/x.tgz"},
+			Facts:   []string{"file=package/bin/esbuild"},
+		},
 		Configure: {
 			Name: "configure", Kind: Configure, Platform: env.LinuxAMD64, Inputs: []string{"deb:libc6"},
 			Facts: []string{"package=libc6 2.41-12 amd64 ", "suite=trixie"},
@@ -55,12 +65,14 @@ func sample() (map[Kind]*Recipe, map[string]Layer) {
 // would answer with the result of another program's recipe.
 func TestKeysAreGolden(t *testing.T) {
 	want := map[Kind]string{
-		UnpackDeb: "b539f3357502db0422a628364b39fe62bfd79c56ed7dd66d3f2240432eed3810",
-		UnpackHex: "dde67d260e59bad76716dfa0eab1ebfb2659f8db399e19492fd5fba61f0d7222",
-		UnpackGit: "ee15c7665a7a2ca38f209f1dcab2dc86d3d92579c8dec86e704e2943eeb8d833",
-		Configure: "3cc9eefe28083518fa1d12a891a1759db26d21038c7b48a86b8cf0a01471bd9c",
-		Files:     "bc23d419c060614e045ffeb853ffd664a05e9df07eae1f9bf95dae216cfdc401",
-		Run:       "3ac3a090def409a3089d24d962c97c9205aa5ebb84439781833f55fdf1cf2d7e",
+		UnpackDeb:  "b539f3357502db0422a628364b39fe62bfd79c56ed7dd66d3f2240432eed3810",
+		UnpackHex:  "dde67d260e59bad76716dfa0eab1ebfb2659f8db399e19492fd5fba61f0d7222",
+		UnpackNPM:  "eb15dc84716510e4bb51a7203f0b9b1fc768ebed01ef735e5dc0ac5c0350c171",
+		UnpackTool: "d26ac2b88248074eb54b89d6ca376cc48c409ab6abab7eaadbbe3cdd76d7c162",
+		Configure:  "3cc9eefe28083518fa1d12a891a1759db26d21038c7b48a86b8cf0a01471bd9c",
+		Files:      "bc23d419c060614e045ffeb853ffd664a05e9df07eae1f9bf95dae216cfdc401",
+		Run:        "3ac3a090def409a3089d24d962c97c9205aa5ebb84439781833f55fdf1cf2d7e",
+		UnpackGit:  "ee15c7665a7a2ca38f209f1dcab2dc86d3d92579c8dec86e704e2943eeb8d833",
 	}
 	recipes, inputs := sample()
 	for kind, r := range recipes {
@@ -86,6 +98,11 @@ func TestKeyDependsOnEveryField(t *testing.T) {
 		"prefix":          {UnpackHex, func(r *Recipe, _ map[string]Layer) { r.Prefix = "deps/other" }},
 		"mix.lock entry":  {UnpackHex, func(r *Recipe, _ map[string]Layer) { r.Archive.Lock += " " }},
 		"git commit":      {UnpackGit, func(r *Recipe, _ map[string]Layer) { r.Archive.Lock = strings.ToUpper(r.Archive.Lock) }},
+		"tool digest":     {UnpackTool, func(r *Recipe, _ map[string]Layer) { r.Archive.Digest = digest.FromString("other") }},
+		"tool place":      {UnpackTool, func(r *Recipe, _ map[string]Layer) { r.Prefix = "bin/esbuild" }},
+		"tool file":       {UnpackTool, func(r *Recipe, _ map[string]Layer) { r.Facts = nil }},
+		"npm integrity":   {UnpackNPM, func(r *Recipe, _ map[string]Layer) { r.Archive.Digest = digest.FromString("other") }},
+		"npm executables": {UnpackNPM, func(r *Recipe, _ map[string]Layer) { r.Facts[0] += ".js" }},
 		"file content":    {Files, func(r *Recipe, _ map[string]Layer) { r.Files[1].Digest = digest.FromString("b") }},
 		"file mode":       {Files, func(r *Recipe, _ map[string]Layer) { r.Files[1].Mode = 0o755 }},
 		"link":            {Files, func(r *Recipe, _ map[string]Layer) { r.Files[2].Link = "c.ex" }},

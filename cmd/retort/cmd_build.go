@@ -91,6 +91,9 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	s.progress.phase("finished")
 	s.progress.close()
 	s.progress.summary()
+	for _, note := range s.notes {
+		t.say("note: %s", note)
+	}
 	if o.json {
 		return t.printJSON(buildResult{
 			Name: built.Name, Version: built.Version, Platform: string(s.config.Platform), Target: o.target,

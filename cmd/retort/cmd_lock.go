@@ -84,6 +84,9 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 	if err := l.plugins(ctx, &result.Lock, o); err != nil {
 		return err
 	}
+	if err := l.tools(ctx, &result, o); err != nil {
+		return err
+	}
 	return l.write(result, o.json)
 }
 
@@ -267,6 +270,9 @@ func (l *locker) check(ctx context.Context) error {
 	}
 	have := func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil }
 	if err := l.archive.Check(ctx, l.old, l.manifest.LockDigest(), have); err != nil {
+		return err
+	}
+	if err := l.checkTools(ctx); err != nil {
 		return err
 	}
 	l.t.say("%s fits toolchain.toml; every file is in the store or served", l.path)

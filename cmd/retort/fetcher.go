@@ -9,6 +9,7 @@ import (
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/debian"
 	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/env/npm"
 	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
@@ -24,6 +25,7 @@ type fetcher struct {
 	suites   []env.Suite
 	packages map[digest.Digest]env.Package
 	hex      hexRepos
+	npm      npm.Registry
 }
 
 // fetcher finds what it fetches with, and warns of keys that others can read.
@@ -40,8 +42,12 @@ func (w *workspace) fetcher(warn func(format string, args ...any)) (*fetcher, er
 	if err != nil {
 		return nil, err
 	}
+	registry, err := w.settings.npmRegistry()
+	if err != nil {
+		return nil, err
+	}
 	f := &fetcher{
-		client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
+		npm: npm.Registry{Base: registry}, client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
 		packages: make(map[digest.Digest]env.Package, len(w.lock.Packages)),
 	}
 	for _, p := range w.lock.Packages {
@@ -67,6 +73,8 @@ func (f *fetcher) Fetch(ctx context.Context, r *layers.Recipe, to fetch.Sink, pr
 		req.MaxSize = maxHexTarball
 		_, err = f.client.Get(ctx, req, to)
 		return f.hex.explain(locked[0], err)
+	case layers.UnpackNPM, layers.UnpackTool:
+		req.URLs, req.MaxSize = []string{f.npm.Locate(r.Archive.URL)}, npm.MaxTarball
 	}
 	_, err := f.client.Get(ctx, req, to)
 	return err

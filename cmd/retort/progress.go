@@ -229,7 +229,7 @@ func (p *progress) summary() {
 		case s.state == builder.Hit:
 			hits++
 		case s.state != builder.Done:
-		case s.kind == layers.UnpackDeb || s.kind == layers.UnpackHex:
+		case s.kind == layers.UnpackDeb || s.kind == layers.UnpackHex || s.kind == layers.UnpackNPM || s.kind == layers.UnpackTool:
 			misses++
 			unpacked++
 			unpack += s.ended.Sub(s.since)

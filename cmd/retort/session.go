@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"slices"
 	"strconv"
 
 	"github.com/retort-build/retort/builder"
@@ -100,15 +101,15 @@ func (s *session) plan(ctx context.Context) (builder.Built, error) {
 	return s.builder.Plan(ctx, app, s.config.Release.Name)
 }
 
-// planFor is plan, but for the step that asks Mix: entering that one must work
-// where asking fails.
+// planFor is plan, but for the steps up to the one that asks Mix: entering
+// these must work where asking fails.
 func (s *session) planFor(ctx context.Context, step string) (layers.Plan, error) {
 	app, err := s.app(ctx)
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	if step == builder.StepProject {
-		return app.ProjectPlan()
+	if asking, err := app.ProjectPlan(); err != nil || slices.Contains(builder.RunSteps(asking), step) {
+		return asking, err
 	}
 	built, err := s.builder.Plan(ctx, app, s.config.Release.Name)
 	return built.Plan, err

@@ -33,6 +33,9 @@ type settingsFile struct {
 		Mirror    string `toml:"mirror"`     // base of a mirror of repo.hex.pm
 		PublicKey string `toml:"public_key"` // PEM file of the key that signs the mirror's registry, if not hex.pm's
 	} `toml:"hex"`
+	NPM struct {
+		Registry string `toml:"registry"` // in place of registry.npmjs.org
+	} `toml:"npm"`
 }
 
 func loadSettings() (settings, error) {
@@ -63,7 +66,7 @@ func loadSettings() (settings, error) {
 			names = append(names, k.String())
 		}
 		sort.Strings(names)
-		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror, hex.public_key)", path, strings.Join(names, ", "))
+		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror, hex.public_key, npm.registry)", path, strings.Join(names, ", "))
 	}
 	return s, nil
 }

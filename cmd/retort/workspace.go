@@ -29,6 +29,7 @@ type workspace struct {
 	config   env.Config
 	settings settings
 	store    *layers.Store
+	notes    []string // what the user should know of the plan
 }
 
 // native is the platform of this machine.
@@ -217,7 +218,7 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		}
 		return layers.Toolchain(w.lock, a.Platform, suite, name, roots)
 	}
-	if err := w.generate(a); err != nil {
+	if err := errors.Join(w.generate(a), w.assets(a)); err != nil {
 		return err
 	}
 	var err error

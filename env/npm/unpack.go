@@ -1,0 +1,121 @@
+package npm
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/internal/tarball"
+)
+
+// The bounds of a tarball.
+const (
+	MaxTarball  = 512 << 20
+	maxUnpacked = 4 << 30
+	maxFiles    = 200_000
+)
+
+// Want is what a package's tarball must be.
+type Want struct {
+	Integrity   digest.Digest // sha512, required
+	Executables []string      // files that are made executable
+}
+
+// Sink takes the files of a package, in the tarball's order. Content is valid
+// during the call.
+type Sink interface {
+	Add(e tarball.Entry, content io.Reader) error
+}
+
+// Unpack verifies a tarball of size bytes and gives its files to sink as npm
+// would leave them: without the first part of their paths, owned by 0:0, mode
+// 0755 if executable and 0644 else. Links are passed over, as npm does. The
+// sink gets nothing unless the integrity holds.
+func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink) error {
+	if want.Integrity.Algorithm() != digest.SHA512 {
+		return errors.New("no sha512 to verify it with")
+	}
+	if size < 0 || size > MaxTarball {
+		return fmt.Errorf("tarball larger than %d bytes", MaxTarball)
+	}
+	got, err := digest.SHA512.FromReader(cancelled(ctx, io.NewSectionReader(r, 0, size)))
+	if err != nil {
+		return err
+	}
+	if got != want.Integrity {
+		return fmt.Errorf("wrong integrity: want %s, got %s", want.Integrity, got)
+	}
+	zip, err := gzip.NewReader(bufio.NewReader(cancelled(ctx, io.NewSectionReader(r, 0, size))))
+	if err != nil {
+		return fmt.Errorf("read tarball: %w", err)
+	}
+	ignores := map[string]bool{}
+	limits := tarball.Limits{Entries: maxFiles, Bytes: maxUnpacked, FileBytes: maxUnpacked}
+	return tarball.Read(zip, limits, func(e tarball.Entry, body io.Reader) error {
+		_, name, below := strings.Cut(e.Path, "/")
+		if !below || e.Kind != tarball.File && e.Kind != tarball.Dir {
+			return nil
+		}
+		if e.Kind == tarball.Dir {
+			return sink.Add(tarball.Entry{Path: name, Kind: tarball.Dir, Mode: 0o755}, nil)
+		}
+		switch folder, base := path.Split(name); base {
+		case ".npmignore":
+			ignores[name] = true
+		case ".gitignore": // npm packs it under the other name
+			name = folder + ".npmignore"
+			if ignores[name] {
+				return nil
+			}
+		}
+		out := tarball.Entry{Path: name, Kind: tarball.File, Mode: 0o644, Size: e.Size}
+		if e.Mode&0o111 != 0 {
+			out.Mode = 0o755
+		}
+		if !slices.Contains(want.Executables, name) {
+			return sink.Add(out, body)
+		}
+		out.Mode, out.Size = 0o755, 0
+		return sink.Add(out, unixLine(body))
+	})
+}
+
+// windowsLine is a first line that the kernel would take for a program whose
+// name ends in a carriage return.
+var windowsLine = regexp.MustCompile(`\A#![^\n]+\r\n`)
+
+// unixLine is a program's text with a first line that works.
+func unixLine(body io.Reader) io.Reader {
+	r := bufio.NewReaderSize(body, 2048)
+	head, _ := r.Peek(2048) // an error comes again when it is read
+	line := windowsLine.Find(head)
+	if line == nil {
+		return r
+	}
+	_, _ = r.Discard(len(line))
+	return io.MultiReader(bytes.NewReader(line[:len(line)-2]), strings.NewReader("\n"), r)
+}
+
+// cancelled is r, ended by ctx.
+func cancelled(ctx context.Context, r io.Reader) io.Reader {
+	return readFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
