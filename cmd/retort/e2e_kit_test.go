@@ -32,6 +32,7 @@ type kit struct {
 	locks  map[string][]byte // by example: a lock whose packages are in the seed
 	primed map[string]string // by example: a RETORT_HOME with the toolchain unpacked
 	mirror *mirror
+	npm    string // the npm registry; nothing listens where it would be if ""
 }
 
 // TestE2E is every end-to-end test; one of them is
@@ -48,6 +49,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Faults", k.testFaults)
 	t.Run("Stale", k.testStale)
 	t.Run("Generate", k.testGenerate)
+	t.Run("Assets", k.testAssets)
 	t.Run("CompileError", k.testCompileError)
 	t.Run("Damage", k.testDamage)
 	t.Run("FullDisk", k.testFullDisk)
@@ -183,6 +185,10 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
+	registry := k.npm
+	if registry == "" {
+		registry = "http://127.0.0.1:1/"
+	}
 	argv := append([]string{k.bin}, args...)
 	if o.umask != "" || o.noStdin {
 		script := `exec "$@"`
@@ -207,6 +213,7 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + user, "RETORT_HOME=" + o.home, "RETORT_CONFIG=" + config, "RETORT_DEBIAN_MIRROR=" + o.mirror,
+		"RETORT_NPM_REGISTRY=" + registry,
 	}, o.env...)
 	return cmd, nil
 }

@@ -42,7 +42,7 @@ type Sink interface {
 // 0755 if executable and 0644 else. Links are passed over, as npm does. The
 // sink gets nothing unless the integrity holds.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink) error {
-	if want.Integrity.Algorithm() != digest.SHA512 {
+	if want.Integrity.Validate() != nil || want.Integrity.Algorithm() != digest.SHA512 {
 		return errors.New("no sha512 to verify it with")
 	}
 	if size < 0 || size > MaxTarball {
