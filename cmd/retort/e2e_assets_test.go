@@ -49,6 +49,10 @@ version = "0.25.4"
     File.write!("priv/static/cache_manifest.json", "{\"digests\":{#{entry}},\"latest\":{\"app.js\":\"app-1.js\"},\"version\":1}")
     {_, 0} = System.cmd("gzip", ["--keep", "priv/static/app.js"])
     {_, 0} = System.cmd("gzip", ["--keep", "--no-name", "priv/static/cache_manifest.json"])
+    File.write!("priv/static/short.gz", <<0x1F, 0x8B>>)
+    File.write!("priv/static/fake.gz", "no gzip at all")
+    File.write!("priv/static/plain.json", ~s({"mtime":5}))
+    File.ln_s!("nowhere.gz", "priv/static/link.gz")
   end
 end
 `,
@@ -154,6 +158,11 @@ func checkStatic(t *testing.T, files map[string]string) {
 	gz := files[static+"app.js.gz"]
 	if len(gz) < 100 || gz[:2] != "\x1f\x8b" || binary.LittleEndian.Uint32([]byte(gz[4:8])) != 0 || gz[10:16] != "app.js" {
 		t.Errorf("app.js.gz begins with %q", gz[:min(len(gz), 20)])
+	}
+	for name, want := range map[string]string{"short.gz": "\x1f\x8b", "fake.gz": "no gzip at all", "plain.json": `{"mtime":5}`} {
+		if got := files[static+name]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
 	}
 	for name := range files {
 		if strings.Contains(name, "node_modules") || strings.Contains(name, "esbuild-linux") {
