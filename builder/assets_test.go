@@ -27,13 +27,17 @@ import (
 
 func TestAssetPlan(t *testing.T) {
 	app, project := shop()
+	root, err := app.Root(Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tree := npm.Tree{
 		Packages: []npm.Package{{Path: "assets/node_modules/a", Name: "a", Version: "1.0.0", Integrity: digest.SHA512.FromString("a"), Executables: []string{"a.js"}}},
 		Links:    []npm.Link{{Path: "assets/node_modules/.bin/a", Target: "../a/a.js"}},
 	}
 	tool := ToolRecipe(env.AssetTool{Name: "esbuild", File: "package/bin/esbuild", Path: "_build/esbuild-linux-x64"}, env.Tool{Platform: env.LinuxAMD64, Digest: digest.FromString("esbuild"), Size: 7})
 	app.Assets = &Assets{
-		Root: app.Base, Below: append(NPMRecipes("assets", tree), tool), Scripts: []string{"assets/node_modules/a"},
+		Root: root, Below: append(NPMRecipes("assets", tree), tool), Scripts: []string{"assets/node_modules/a"},
 		Run: []string{"mix assets.deploy"}, Outputs: []string{"priv/static"},
 	}
 	plan, err := app.ReleasePlan(project, "shop")
