@@ -154,6 +154,27 @@ func TestDependencyRecipe(t *testing.T) {
 	}
 }
 
+// Mix does not say that make compiles a dependency before its source is there.
+func TestDependencyOfMakeGetsCompilers(t *testing.T) {
+	app, project := shop()
+	app.Locked[0].Managers, project.Deps[0].Manager = []string{"make"}, ""
+	plan, err := app.ReleasePlan(project, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := plan.Recipe("dep:jason"); !slices.Contains(r.Root, "deb:gcc") {
+		t.Errorf("dep:jason has no compilers: %q", r.Root)
+	}
+	app.Locked[0].Managers = []string{"make", "rebar3"}
+	project.Deps[0].Manager = "rebar3"
+	if plan, err = app.ReleasePlan(project, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := plan.Recipe("dep:jason"); slices.Contains(r.Root, "deb:gcc") {
+		t.Errorf("dep:jason has compilers, and rebar3 needs none: %q", r.Root)
+	}
+}
+
 func TestReleasePlanNamesWhatIsMissing(t *testing.T) {
 	app, project := shop()
 	app.Locked = app.Locked[:1]

@@ -143,6 +143,7 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	family := append(g.closure(d.App), d.App)
 	need := g.need(family)
 	_, need.Compilers = slices.BinarySearch(g.app.NIFs, d.App)
+	need.Compilers = need.Compilers || g.made(d)
 	root, err := g.app.root(need)
 	if err != nil {
 		return layers.Recipe{}, nil, err
@@ -179,6 +180,12 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 		Root: root.Root, Over: withTools(root.Over), Work: work,
 		Dir: projectDir, Argv: argv, Env: g.app.env(), Outputs: outputs,
 	}, root.Recipes, nil
+}
+
+// made reports whether make compiles a dependency. Mix knows that only from its
+// source; it takes the other managers from mix.lock.
+func (g depGraph) made(d ProjectDep) bool {
+	return d.Manager == "make" || d.Manager == "" && slices.Contains(g.locked[d.App].Managers, "make")
 }
 
 // need collects the system packages of several dependencies.

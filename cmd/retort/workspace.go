@@ -208,6 +208,9 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	a.Root = func(n builder.Need) (layers.RootFS, error) {
 		name, roots := "configure", slices.Clone(shared)
 		if n.Compilers {
+			if len(w.set(env.SetNative)) == 0 {
+				return layers.RootFS{}, errors.New("toolchain.lock pins no compilers: add [nif.NAME] for the dependency to toolchain.toml, with build = [\"make\"] if make compiles it, and run retort lock")
+			}
 			name, roots = name+":native", append(roots, w.set(env.SetNative)...)
 		}
 		if n.Git {
