@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,8 +194,10 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 		dir := folder(k.t) // other tests use it too
 		from = filepath.Join(dir, "home")
 		at := "project"
-		if strings.Contains(s.files["mix.lock"], `"jiffy"`) {
-			at = "dep:jiffy" // the compilers, too
+		for _, dep := range []string{"poolboy", "jiffy"} { // jiffy has the compilers, too
+			if strings.Contains(s.files["mix.lock"], strconv.Quote(dep)) {
+				at = "dep:" + dep
+			}
 		}
 		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", at, "--", "true")
 		k.primed[s.example] = from
@@ -210,7 +213,7 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 	return home
 }
 
-// hexRepository is the repository of examples/shop's packages.
+// hexRepository is the repository of the examples' packages.
 func hexRepository() (*fixture.HexRepo, error) {
 	cache, err := fixture.CacheDir()
 	if err != nil {

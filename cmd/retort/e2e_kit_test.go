@@ -57,6 +57,7 @@ func TestE2E(t *testing.T) {
 	t.Run("ImageLacks", k.testImageLacks)
 	t.Run("Image", k.testImage)
 	t.Run("Release", k.testRelease)
+	t.Run("Apps", k.testApps)
 	t.Run("Ejabberd", k.testEjabberd)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)

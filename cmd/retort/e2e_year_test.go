@@ -27,6 +27,9 @@ func (k *kit) testYear(t *testing.T) {
 		t.Skip("the path of libfaketime is amd64's here")
 	}
 	for _, row := range matrix {
+		if !row.year {
+			continue
+		}
 		t.Run(row.example, func(t *testing.T) { k.yearLater(t, k.exampleFor(t, row.example)) })
 	}
 }
