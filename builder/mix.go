@@ -47,7 +47,7 @@ type MixApp struct {
 	Source     []layers.SourceFile
 	Locked     []hex.Locked        // mix.lock
 	Plugins    []hex.Locked        // rebar3 plugins of the lock
-	NIFs       []string            // the [nif] tables, sorted
+	NIFs       []env.NIF           // the [nif] tables, sorted by Dep
 	ConfigApps map[string][]string // what else each dependency reads the configuration of
 	MixEnv     string
 	MixTarget  string
@@ -123,6 +123,9 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 // ReleasePlan is the plan of a whole release, after Mix was asked. Its last
 // step is StepRelease.
 func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
+	if err := a.checkNIFs(p); err != nil {
+		return layers.Plan{}, err
+	}
 	plan, err := a.ProjectPlan()
 	if err != nil {
 		return layers.Plan{}, err
@@ -150,8 +153,8 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	}
 	need := g.need(apps)
 	for _, app := range p.Apps {
-		if _, ok := slices.BinarySearch(a.NIFs, app.App); ok {
-			need.Compilers = true
+		if nif, ok := a.nif(app.App); ok {
+			need.Compilers = need.Compilers || nif.Precompiled == nil
 			need.NIFs = append(need.NIFs, app.App)
 		}
 	}

@@ -43,7 +43,7 @@ func shop() (MixApp, Project) {
 			}
 			return root(name, packages...), nil
 		},
-		NIFs: []string{"jiffy"},
+		NIFs: []env.NIF{{Dep: "jiffy", Build: []string{"libjiffy-dev"}}},
 		Source: []layers.SourceFile{
 			file("README.md"), file("config/config.exs"), file("config/runtime.exs"), file("lib/shop.ex"),
 			file("mix.exs"), file("mix.lock"), file("priv/x"), file("rel/env.sh.eex"), file("test/shop_test.exs"),

@@ -142,8 +142,8 @@ func (g depGraph) source(d ProjectDep) (layers.Recipe, error) {
 func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Recipe, err error) {
 	family := append(g.closure(d.App), d.App)
 	need := g.need(family)
-	_, need.Compilers = slices.BinarySearch(g.app.NIFs, d.App)
-	need.Compilers = need.Compilers || g.made(d)
+	nif, native := g.app.nif(d.App)
+	need.Compilers = native && nif.Precompiled == nil || g.made(d)
 	root, err := g.app.root(need)
 	if err != nil {
 		return layers.Recipe{}, nil, err
@@ -175,10 +175,17 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 			work = append(work, "plugin:"+plugin.App)
 		}
 	}
+	environ := g.app.env()
+	if archive, ok := precompiled(nif, g.app.Platform); ok {
+		root.Recipes = append(root.Recipes, archive)
+		work = append(work, archive.Name)
+		argv = append(argv, "precompiled="+path.Base(archive.Prefix))
+		environ = precompiledEnv(environ)
+	}
 	return layers.Recipe{
 		Name: DepStep(d.App), Kind: layers.Run, Platform: g.app.Platform,
 		Root: root.Root, Over: withTools(root.Over), Work: work,
-		Dir: projectDir, Argv: argv, Env: g.app.env(), Outputs: outputs,
+		Dir: projectDir, Argv: argv, Env: environ, Outputs: outputs,
 	}, root.Recipes, nil
 }
 
@@ -192,7 +199,7 @@ func (g depGraph) made(d ProjectDep) bool {
 func (g depGraph) need(apps []string) Need {
 	var n Need
 	for _, app := range apps {
-		if _, ok := slices.BinarySearch(g.app.NIFs, app); ok {
+		if _, ok := g.app.nif(app); ok {
 			n.NIFs = append(n.NIFs, app)
 		}
 		n.Git = n.Git || g.locked[app].Kind == hex.Git && fetched(g.deps[app])

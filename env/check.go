@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // The forms of names and versions, each with the authority it follows.
@@ -27,6 +29,7 @@ var (
 	hexRepoForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}(:[a-z0-9][a-z0-9_.-]{0,63})?$`)
 	envNameForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 	releaseForm    = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,127}$`)
+	archiveForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\.(tar\.gz|tgz|tar\.xz|zip)$`) // as tools put names together
 	repositoryForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/)?` +
 		`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`) // OCI distribution-spec
 )
@@ -211,6 +214,23 @@ func checkURL(s string) (string, error) {
 		return "", errors.New("URL has a query or fragment")
 	}
 	return strings.TrimRight(s, "/"), nil
+}
+
+func checkArchiveURL(s string) (string, error) {
+	s, err := checkURL(s)
+	if err == nil && !archiveForm.MatchString(path.Base(s)) {
+		err = fmt.Errorf("%s: want the address of an archive, which ends in its name", quote(s))
+	}
+	return s, err
+}
+
+// checkSHA256 takes a digest as tools print it and as checksum.exs has it.
+func checkSHA256(s string) (string, error) {
+	hex := strings.TrimPrefix(s, "sha256:")
+	if digest.NewDigestFromEncoded(digest.SHA256, hex).Validate() != nil {
+		return "", fmt.Errorf("%s: want 64 hexadecimal digits", quote(s))
+	}
+	return hex, nil
 }
 
 func checkText(s string) (string, error) {

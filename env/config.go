@@ -1,6 +1,10 @@
 package env
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+)
 
 // Config is what a manifest asks for on one platform and for one target: every
 // override applied and every default filled in.
@@ -65,6 +69,15 @@ type NIF struct {
 	Dep     string
 	Build   []string // packages to compile it
 	Runtime []string // packages to run it; nil means to be found from the ELF files
+	// Precompiled is the archive that takes the place of compiling, or nil.
+	Precompiled *Precompiled
+}
+
+// Precompiled is an archive of native code that the makers of a dependency
+// compiled.
+type Precompiled struct {
+	URL    string // ends in the name by which the dependency asks for it
+	Digest digest.Digest
 }
 
 // Dep is what a dependency's compilation sees besides what Mix says of it.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // For returns what the manifest asks for on a platform and for a target; ""
@@ -119,7 +121,11 @@ func nifsOf(t table) []NIF {
 	var nifs []NIF
 	for _, dep := range t.names() {
 		n := t.sub(dep)
-		nifs = append(nifs, NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")})
+		nif := NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")}
+		if p := n.sub("precompiled"); p != nil {
+			nif.Precompiled = &Precompiled{URL: p.text("url", ""), Digest: digest.NewDigestFromEncoded(digest.SHA256, p.text("sha256", ""))}
+		}
+		nifs = append(nifs, nif)
 	}
 	return nifs
 }
@@ -242,6 +248,7 @@ func (m *Manifest) checkOneToolchain(fail func(string, error)) {
 
 func (m *Manifest) checkConfig(p Platform, target string, fail func(string, error)) {
 	c := m.config(p, target)
+	checkPrecompiled(c.NIFs, fail)
 	if c.Toolchain.OTP == "" {
 		fail("toolchain.otp", errors.New(`missing: the version of Erlang/OTP, such as "27.3.4.1"`))
 	}
@@ -269,5 +276,18 @@ func (m *Manifest) checkConfig(p Platform, target string, fail func(string, erro
 	}
 	if c.Image.Cmd != nil && len(c.Image.Cmd) == 0 {
 		fail("image.cmd", errors.New("empty: leave it out to start the release"))
+	}
+}
+
+func checkPrecompiled(nifs []NIF, fail func(string, error)) {
+	for _, n := range nifs {
+		at := joinKey(joinKey("nif", n.Dep), "precompiled")
+		switch p := n.Precompiled; {
+		case p == nil:
+		case p.URL == "":
+			fail(joinKey(at, "url"), errors.New("missing: where the archive is"))
+		case p.Digest.Encoded() == "":
+			fail(joinKey(at, "sha256"), errors.New("missing: the archive's digest, as the package's checksum file has it"))
+		}
 	}
 }

@@ -81,6 +81,10 @@ func overridable() map[string]*node {
 		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"build":   debs,
 			"runtime": debs,
+			"precompiled": tables(map[string]*node{
+				"url":    texts(checkArchiveURL),
+				"sha256": texts(checkSHA256),
+			}),
 		})},
 		"deps": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"config_apps": lists(checkAppName),
