@@ -13,6 +13,7 @@ const (
 	Running  EventKind = "running"
 	Done     EventKind = "done"
 	Failed   EventKind = "failed"
+	Warning  EventKind = "warning" // of no step: Err says what looks wrong
 )
 
 // Event is one thing that happened. It carries no time: whoever shows it knows
@@ -25,5 +26,5 @@ type Event struct {
 	Layer layers.Layer
 	Bytes int64 // fetching: arrived so far
 	Total int64 // fetching: 0 if not known
-	Err   error // failed
+	Err   error // failed and warning
 }

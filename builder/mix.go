@@ -48,6 +48,7 @@ type MixApp struct {
 	Locked     []hex.Locked        // mix.lock
 	Plugins    []hex.Locked        // rebar3 plugins of the lock
 	NIFs       []env.NIF           // the [nif] tables, sorted by Dep
+	SharedNIFs bool                // other projects' tables may be among them
 	ConfigApps map[string][]string // what else each dependency reads the configuration of
 	MixEnv     string
 	MixTarget  string
@@ -82,6 +83,10 @@ func (a MixApp) root(n Need) (root, error) {
 		}
 	}
 	r.Over = append(r.Over, fs.Config, stepScripts)
+	if n.Compilers {
+		r.Recipes = append(slices.Clone(r.Recipes), compilersRecipe(a.Platform))
+		r.Over = append(r.Over, stepCompilers)
+	}
 	return r, nil
 }
 
@@ -123,9 +128,6 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 // ReleasePlan is the plan of a whole release, after Mix was asked. Its last
 // step is StepRelease.
 func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
-	if err := a.checkNIFs(p); err != nil {
-		return layers.Plan{}, err
-	}
 	plan, err := a.ProjectPlan()
 	if err != nil {
 		return layers.Plan{}, err

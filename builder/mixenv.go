@@ -10,11 +10,16 @@ import (
 // commit which changes no input of a step changes nothing.
 const Epoch = "315532800"
 
+// clangOptions take out of clang's command line what the specs take out of
+// GCC's; # keeps it from reporting each.
+const clangOptions = "CCC_OVERRIDE_OPTIONS=# x-march=native x-mcpu=native x-mtune=native"
+
 // env is the complete environment of Mix in a sandbox. No scheduler but one
 // compiles, as modules done in another order intern atoms in another order,
 // which reaches the bytes of code that iterates maps (OTP 26 and later).
 func (a MixApp) env() []string {
 	env := []string{
+		clangOptions,
 		"ERL_AFLAGS=+S 1:1 +SDio 1 +fnu",
 		"ERL_COMPILER_OPTIONS=deterministic",
 		"HEX_HOME=/nonexistent",

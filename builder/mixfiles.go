@@ -21,8 +21,15 @@ var mixFiles embed.FS
 // Script gives the content of a file of retort's own that recipes run; false
 // for a file that is not one.
 func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
-	text, ok := scripts()[f.Path]
-	if r.Name != stepScripts || !ok {
+	var text []byte
+	var ok bool
+	switch r.Name {
+	case stepScripts:
+		text, ok = scripts()[f.Path]
+	case stepCompilers:
+		text, ok = compilerFiles(r.Platform)[f.Path]
+	}
+	if !ok {
 		return nil, false
 	}
 	return io.NopCloser(bytes.NewReader(text)), true

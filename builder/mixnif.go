@@ -7,13 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 )
-
-// precompiledDir is where the tools that would download native code look for
-// an archive first.
-const precompiledDir = "_precompiled"
 
 // nif returns the [nif] table of an application.
 func (a MixApp) nif(app string) (env.NIF, bool) {
@@ -23,6 +21,10 @@ func (a MixApp) nif(app string) (env.NIF, bool) {
 	}
 	return a.NIFs[i], true
 }
+
+// precompiledDir is where the tools that would download native code look for
+// an archive first.
+const precompiledDir = "_precompiled"
 
 // precompiled is the step that brings the archive which takes the place of
 // compiling, if the manifest names one.
@@ -45,9 +47,54 @@ func precompiledEnv(env []string) []string {
 	return env
 }
 
-// checkNIFs refuses a [nif] table for what is neither a dependency nor an
-// application of the project: it would do nothing.
-func (a MixApp) checkNIFs(p Project) error {
+// stepCompilers holds what lies over the compilers of a root file system.
+const stepCompilers = "compilers"
+
+// specsFile is read by GCC besides its own specs: see its documentation, 3.20.
+const specsFile = "retort/gcc.specs"
+
+// specs close what makes GCC's result depend on more than its input. Code for
+// the processor that happens to compile is no code for the one that runs it:
+// "native" is what every processor of the platform has. The seed of names and
+// sections that must be unique is the source's path instead of chance.
+const specs = `*self_spec:
++ %{march=native:%n-march=native left out: code for every processor of the platform is made} %<march=native %{mtune=native:%n-mtune=native left out} %<mtune=native
+
+*cc1_options:
++ %{!frandom-seed*:%{!fltrans:%{!fwpa*:-frandom-seed=%i}}}
+
+`
+
+// compilerFiles replace gcc and g++, which are links to the commands with the
+// platform in their names, so that whoever calls them gets the specs.
+func compilerFiles(p env.Platform) map[string][]byte {
+	machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[p.Arch()]
+	wrap := func(name string) []byte {
+		return fmt.Appendf(nil, "#!/bin/sh\nexec /usr/bin/%s-linux-gnu-%s -specs=/%s \"$@\"\n", machine, name, specsFile)
+	}
+	return map[string][]byte{specsFile: []byte(specs), "usr/bin/g++": wrap("g++"), "usr/bin/gcc": wrap("gcc")}
+}
+
+func compilersRecipe(p env.Platform) layers.Recipe {
+	var files []layers.SourceFile
+	for name, text := range compilerFiles(p) {
+		mode := uint32(0o755)
+		if name == specsFile {
+			mode = 0o644
+		}
+		files = append(files, layers.SourceFile{Path: name, Mode: mode, Digest: digest.FromBytes(text), Size: int64(len(text))})
+	}
+	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
+	r := filesRecipe(stepCompilers, files)
+	r.Platform = p
+	return r
+}
+
+// unusedNIFs says of each [nif] table that is for no dependency and for no
+// application of the project what may have been meant. Of tables that may be
+// another project's, as manifests can be shared, only what looks like a
+// mistake is reported.
+func (a MixApp) unusedNIFs(p Project) []error {
 	var known []string
 	for _, d := range p.Deps {
 		known = append(known, d.App)
@@ -58,29 +105,31 @@ func (a MixApp) checkNIFs(p Project) error {
 	for _, l := range a.Locked { // of another MIX_ENV or target
 		known = append(known, l.App)
 	}
+	var out []error
 	for _, nif := range a.NIFs {
 		if slices.Contains(known, nif.Dep) {
 			continue
 		}
-		hint := "remove the table"
 		if near := nearest(nif.Dep, known); near != "" {
-			hint = fmt.Sprintf("did you mean [nif.%s]?", near)
+			out = append(out, fmt.Errorf("toolchain.toml: nif.%s: the project has no such dependency: did you mean nif.%s?", nif.Dep, near))
+		} else if !a.SharedNIFs {
+			out = append(out, fmt.Errorf("toolchain.toml: nif.%s: the project has no such dependency", nif.Dep))
 		}
-		return fmt.Errorf("toolchain.toml: nif.%s: the project has no dependency of that name: %s", nif.Dep, hint)
 	}
-	return nil
+	return out
 }
 
 // nearest returns the name that was probably meant: one that begins or ends
 // alike, or has nearly the same letters.
 func nearest(name string, known []string) string {
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if strings.HasPrefix(k, name) || strings.HasPrefix(name, k) || strings.HasSuffix(k, "_"+name) {
+	known = slices.Sorted(slices.Values(known))
+	for _, k := range known {
+		if strings.HasPrefix(k, name+"_") || strings.HasPrefix(name, k+"_") || strings.HasSuffix(k, "_"+name) {
 			return k
 		}
 	}
-	best, most := "", 0.6
-	for _, k := range slices.Sorted(slices.Values(known)) {
+	best, most := "", 0.7
+	for _, k := range known {
 		if s := similarity(name, k); s > most {
 			best, most = k, s
 		}

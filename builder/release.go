@@ -56,6 +56,9 @@ func (b *Builder) Plan(ctx context.Context, a MixApp, name string) (Built, error
 	if built.Project, err = ParseProject(data); err != nil {
 		return Built{}, err
 	}
+	for _, doubt := range a.unusedNIFs(built.Project) {
+		b.event(Event{Kind: Warning, Err: doubt})
+	}
 	if built.Name, err = built.Project.ReleaseName(name); err != nil {
 		return Built{}, err
 	}

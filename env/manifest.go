@@ -26,6 +26,9 @@ type Manifest struct {
 	root      table
 }
 
+// Inherits reports whether the manifest extends another.
+func (m *Manifest) Inherits() bool { return len(m.files) > 1 }
+
 // LoadManifest reads a manifest and those that it extends. Problems of their
 // content are returned as an ErrorList.
 func LoadManifest(path string) (*Manifest, error) {

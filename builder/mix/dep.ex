@@ -2,14 +2,21 @@
 # depends on: theirs is what the folders deps and _build hold. Arguments: its
 # name, then dep=NAME OPTIONS and lock=ENTRY for it and everything below it,
 # config=APP VALUE (a term in base64) for what it may read of the application's
-# configuration, and plugin=NAME for each rebar3 plugin in _plugins.
+# configuration, plugin=NAME for each rebar3 plugin in _plugins, and
+# precompiled=FILE if an archive takes the place of compiling native code.
 defmodule Retort.Shell do
   # rebar3 goes on without a plugin that it cannot find, and a NIF is missing in
   # the end: that is made an error here.
   @behaviour Mix.Shell
 
   defdelegate info(message), to: Mix.Shell.IO
-  defdelegate error(message), to: Mix.Shell.IO
+
+  # elixir_make compiles if it cannot use an archive that was asked for.
+  def error(message) do
+    Mix.Shell.IO.error(message)
+    if IO.iodata_to_binary(message) =~ "from precompiled binary", do: Mix.raise("the archive that toolchain.toml names as precompiled is not the one which the dependency wants")
+  end
+
   defdelegate prompt(message), to: Mix.Shell.IO
   defdelegate yes?(message, options \\ []), to: Mix.Shell.IO
   defdelegate print_app(), to: Mix.Shell.IO
@@ -57,7 +64,7 @@ defmodule Retort.Dep do
     File.write!("mix.exs", project(all.("dep")))
     File.write!("mix.lock", ["%{\n", all.("lock") |> Enum.map(&["  ", &1, ",\n"]), "}\n"])
     File.mkdir_p!("config")
-    File.write!("config/config.exs", ["import Config\n", all.("config") |> Enum.map(&config/1)])
+    File.write!("config/config.exs", ["import Config\n", all.("config") |> Enum.map(&config/1), native(app, all.("precompiled"))])
 
     for plugin <- all.("plugin") do
       File.mkdir_p!("deps/#{app}/_checkouts")
@@ -78,6 +85,10 @@ defmodule Retort.Dep do
     [app, value] = String.split(fact, " ")
     ["config ", inspect(String.to_atom(app)), ", :erlang.binary_to_term(Base.decode64!(\"", value, "\"))\n"]
   end
+
+  # elixir_make downloads native code if it may, and compiles it otherwise.
+  defp native(app, []), do: ["config :elixir_make, :force_build, [", app, ": true]\n"]
+  defp native(_app, [_archive]), do: []
 
   defp objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), do: file)
 

@@ -82,6 +82,10 @@ func (p *progress) draw() {
 }
 
 func (p *progress) event(e builder.Event) {
+	if e.Kind == builder.Warning {
+		p.t.warn("%s", printable(e.Err.Error()))
+		return
+	}
 	p.mu.Lock()
 	s := p.steps[e.Step]
 	if s == nil {

@@ -173,6 +173,9 @@ func (t *terminal) userFailed(e *builder.ExitError) {
 		io.WriteString(t.err, strings.TrimRight(e.Log, "\n")+"\n")
 	}
 	t.say("error: your build failed in step %s: %s", e.Step, (&builder.ExitError{Code: e.Code, Signal: e.Signal}).Error())
+	for _, hint := range e.Hints() {
+		t.hint("%s", hint)
+	}
 	t.hint("retort shell --at %s", e.Step)
 }
 

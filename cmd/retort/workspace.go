@@ -195,7 +195,7 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if hasGit(a.Locked) && len(w.set(env.SetGit)) == 0 {
 		return fmt.Errorf("mix.lock has git dependencies, and toolchain.lock has no git, which Mix asks about them: %w", env.ErrLockLacks)
 	}
-	a.NIFs = w.config.NIFs
+	a.NIFs, a.SharedNIFs = w.config.NIFs, w.manifest.Inherits()
 	for _, d := range w.config.Deps {
 		if a.ConfigApps == nil {
 			a.ConfigApps = make(map[string][]string)
