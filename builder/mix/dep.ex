@@ -2,8 +2,9 @@
 # depends on: theirs is what the folders deps and _build hold. Arguments: its
 # name, then dep=NAME OPTIONS and lock=ENTRY for it and everything below it,
 # config=APP VALUE (a term in base64) for what it may read of the application's
-# configuration, plugin=NAME for each rebar3 plugin in _plugins, and
-# precompiled=FILE if an archive takes the place of compiling native code.
+# configuration or config=whole where the project's own files say it,
+# plugin=NAME for each rebar3 plugin in _plugins, and precompiled=FILE if an
+# archive takes the place of compiling native code.
 defmodule Retort.Shell do
   # rebar3 goes on without a plugin that it cannot find, and a NIF is missing in
   # the end: that is made an error here.
@@ -64,7 +65,12 @@ defmodule Retort.Dep do
     File.write!("mix.exs", project(all.("dep")))
     File.write!("mix.lock", ["%{\n", all.("lock") |> Enum.map(&["  ", &1, ",\n"]), "}\n"])
     File.mkdir_p!("config")
-    File.write!("config/config.exs", ["import Config\n", all.("config") |> Enum.map(&config/1), native(app, all.("precompiled"))])
+    native = native(app, all.("precompiled"))
+
+    case all.("config") do
+      ["whole"] -> File.write!("config/config.exs", ["\nimport Config\n", native], [:append])
+      facts -> File.write!("config/config.exs", ["import Config\n", Enum.map(facts, &config/1), native])
+    end
 
     for plugin <- all.("plugin") do
       File.mkdir_p!("deps/#{app}/_checkouts")

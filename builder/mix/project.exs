@@ -34,12 +34,14 @@ defmodule Retort.Project do
   @logger [:always_evaluate_messages, :compile_time_application, :compile_time_purge_matching]
   defp config(project) do
     file = project[:config_path]
-    plain? = Path.expand(file) == Path.expand("config/config.exs")
+
+    if Path.expand(file) != Path.expand("config/config.exs") and File.regular?(file),
+      do: Mix.raise("config_path in mix.exs is #{file}: retort wants the configuration in config/config.exs")
 
     if File.regular?(file) do
       for {app, env} <- Config.Reader.read!(file, env: Mix.env(), target: Mix.target()), into: %{} do
         env = if app == :logger, do: Keyword.take(env, @logger), else: env
-        {Atom.to_string(app), if(plain? and portable?(env), do: encode(Enum.sort(env)))}
+        {Atom.to_string(app), if(portable?(env), do: encode(Enum.sort(env)))}
       end
     else
       %{}
