@@ -145,7 +145,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		toolsRecipe(a, base),
 		filesRecipe(stepConfig, pick(a.Source, isConfig)),
 		filesRecipe(stepCode, pick(a.Source, func(p string) bool { return isCode(p) && !isConfig(p) })),
-		filesRecipe(stepRest, pick(a.Source, func(p string) bool { return !isCode(p) && !isConfig(p) })),
+		filesRecipe(stepRest, pick(a.Source, func(p string) bool { return !isCode(p) && !isConfig(p) && !isTest(p) })),
 	).Append(deps...)
 	work := slices.Concat(sources, compiled)
 

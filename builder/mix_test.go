@@ -87,7 +87,7 @@ func TestReleasePlan(t *testing.T) {
 		"source:mix":    "config/config.exs mix.exs mix.lock",
 		"source:code":   "README.md lib/shop.ex mix.exs mix.lock priv/x",
 		"source:config": "config/config.exs",
-		"source:rest":   "config/runtime.exs rel/env.sh.eex test/shop_test.exs",
+		"source:rest":   "config/runtime.exs rel/env.sh.eex",
 	} {
 		if got := strings.Join(paths(t, plan, step), " "); got != want {
 			t.Errorf("%s holds %s, want %s", step, got, want)
@@ -151,6 +151,28 @@ func TestDependencyRecipe(t *testing.T) {
 	}
 	if r, _ := plan.Recipe("dep:jason"); !slices.Contains(r.Work, "source:config") || !slices.Contains(r.Argv, "config=whole") {
 		t.Errorf("configuration that is no value: %q %q", r.Work, r.Argv)
+	}
+}
+
+func TestWhatFilesAreFor(t *testing.T) {
+	for name, want := range map[string]string{
+		"mix.exs": "mix code", "apps/a/mix.exs": "mix code", "libs/m/mix.exs": "mix code", ".formatter.exs": "mix code",
+		"lib/a/test/b.ex": "code", "apps/a/lib/a/test/b.ex": "code", "libs/m/lib/m.ex": "code", "apps/a.txt": "code", "README.md": "code",
+		"test/a_test.exs": "test", "apps/a/test/support/b.ex": "test", "apps/a/rel/x": "code", "rel/vm.args.eex": "", "config/runtime.exs": "",
+		"config/config.exs": "mix code config", "apps/a/config/config.exs": "mix code config",
+	} {
+		var got []string
+		for _, is := range []struct {
+			name string
+			is   func(string) bool
+		}{{"mix", isMix}, {"code", isCode}, {"config", isConfig}, {"test", isTest}} {
+			if is.is(name) {
+				got = append(got, is.name)
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s is %q, want %q", name, s, want)
+		}
 	}
 }
 

@@ -89,11 +89,7 @@ func isMix(p string) bool {
 	if !isCode(p) || strings.HasSuffix(p, ".md") {
 		return false
 	}
-	if rest, ok := strings.CutPrefix(p, "apps/"); ok {
-		if _, inner, ok := strings.Cut(rest, "/"); ok {
-			p = inner
-		}
-	}
+	p = inApp(p)
 	return !strings.Contains(p, "/") || strings.HasPrefix(p, "config/")
 }
 
@@ -101,17 +97,25 @@ func isMix(p string) bool {
 // read only when the release is assembled or run does not, and an edit of it
 // compiles nothing anew.
 func isCode(p string) bool {
-	return p != "config/runtime.exs" && !strings.HasPrefix(p, "rel/") && !strings.HasPrefix(p, "test/") &&
-		!(strings.HasPrefix(p, "apps/") && strings.Contains(p, "/test/"))
+	return p != "config/runtime.exs" && !strings.HasPrefix(p, "rel/") && !isTest(p)
+}
+
+// isTest reports whether a source file is a test, which no step reads.
+func isTest(p string) bool { return strings.HasPrefix(inApp(p), "test/") }
+
+// inApp returns the path of a file within its application of an umbrella.
+func inApp(p string) string {
+	if rest, ok := strings.CutPrefix(p, "apps/"); ok {
+		if _, inner, ok := strings.Cut(rest, "/"); ok {
+			return inner
+		}
+	}
+	return p
 }
 
 // isConfig reports whether a source file is configuration that is evaluated
 // before compiling.
 func isConfig(p string) bool {
-	if rest, ok := strings.CutPrefix(p, "apps/"); ok {
-		if _, inner, ok := strings.Cut(rest, "/"); ok {
-			p = inner
-		}
-	}
+	p = inApp(p)
 	return strings.HasPrefix(p, "config/") && path.Ext(p) == ".exs" && p != "config/runtime.exs"
 }
