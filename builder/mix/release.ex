@@ -13,7 +13,17 @@ defmodule Mix.Tasks.Retort.Release do
     if releases != [] and function_exported?(Mix.ProjectStack, :merge_config, 1),
       do: Mix.ProjectStack.merge_config(releases: releases)
 
+    structure()
     Mix.Task.run("release", args)
+  end
+
+  # Compiling links the folder priv of an application where it is to be found;
+  # assets may have made the first file in it since.
+  defp structure do
+    for {app, path} <- Mix.Project.apps_paths() || [],
+        do: Mix.Project.in_project(app, path, fn _module -> Mix.Project.build_structure() end)
+
+    if Mix.Project.config()[:app], do: Mix.Project.build_structure()
   end
 
   defp without_tar(opts) when is_function(opts, 0), do: without_tar(opts.())

@@ -52,7 +52,7 @@ version = "0.25.4"
     File.write!("priv/static/short.gz", <<0x1F, 0x8B>>)
     File.write!("priv/static/fake.gz", "no gzip at all")
     File.write!("priv/static/plain.json", ~s({"mtime":5}))
-    File.ln_s!("nowhere.gz", "priv/static/link.gz")
+    File.ln_s!("short.gz", "priv/static/link.gz")
   end
 end
 `,

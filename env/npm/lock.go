@@ -266,11 +266,11 @@ func (e *entry) source() (address string, sum digest.Digest, err error) {
 		return "", "", fmt.Errorf("resolved %.100q: want the address of a tarball, or a link to a folder", e.resolved)
 	}
 	if e.integrity == "" {
-		return "", "", errors.New("no integrity: remove package-lock.json and node_modules, and run npm install")
+		return "", "", fmt.Errorf("no integrity: write there what npm view %s@%s dist.integrity prints", e.name, e.version)
 	}
 	sum, err = parseIntegrity(e.integrity)
 	if err != nil {
-		return "", "", fmt.Errorf("%w: remove package-lock.json and node_modules, and run npm install", err)
+		return "", "", fmt.Errorf("%w: write there what npm view %s@%s dist.integrity prints", err, e.name, e.version)
 	}
 	return address, sum, nil
 }

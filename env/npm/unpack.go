@@ -39,8 +39,9 @@ type Sink interface {
 
 // Unpack verifies a tarball of size bytes and gives its files to sink as npm
 // would leave them: without the first part of their paths, owned by 0:0, mode
-// 0755 if executable and 0644 else. Links are passed over, as npm does. The
-// sink gets nothing unless the integrity holds.
+// 0755 if executable and 0644 else. Links are passed over, as npm does; of
+// files of one name the last is taken. The sink gets nothing unless the
+// integrity holds.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink) error {
 	if want.Integrity.Validate() != nil || want.Integrity.Algorithm() != digest.SHA512 {
 		return errors.New("no sha512 to verify it with")
@@ -55,28 +56,21 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink
 	if got != want.Integrity {
 		return fmt.Errorf("wrong integrity: want %s, got %s", want.Integrity, got)
 	}
-	zip, err := gzip.NewReader(bufio.NewReader(cancelled(ctx, io.NewSectionReader(r, 0, size))))
+	archive := func() io.Reader { return cancelled(ctx, io.NewSectionReader(r, 0, size)) }
+	last := map[string]int{} // of the entries with a name the one that is left
+	err = eachFile(archive(), func(i int, name string, _ tarball.Entry, _ io.Reader) error {
+		last[name] = i
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("read tarball: %w", err)
+		return err
 	}
-	ignores := map[string]bool{}
-	limits := tarball.Limits{Entries: maxFiles, Bytes: maxUnpacked, FileBytes: maxUnpacked}
-	return tarball.Read(zip, limits, func(e tarball.Entry, body io.Reader) error {
-		_, name, below := strings.Cut(e.Path, "/")
-		if !below || e.Kind != tarball.File && e.Kind != tarball.Dir {
+	return eachFile(archive(), func(i int, name string, e tarball.Entry, body io.Reader) error {
+		if last[name] != i {
 			return nil
 		}
 		if e.Kind == tarball.Dir {
 			return sink.Add(tarball.Entry{Path: name, Kind: tarball.Dir, Mode: 0o755}, nil)
-		}
-		switch folder, base := path.Split(name); base {
-		case ".npmignore":
-			ignores[name] = true
-		case ".gitignore": // npm packs it under the other name
-			name = folder + ".npmignore"
-			if ignores[name] {
-				return nil
-			}
 		}
 		out := tarball.Entry{Path: name, Kind: tarball.File, Mode: 0o644, Size: e.Size}
 		if e.Mode&0o111 != 0 {
@@ -87,6 +81,37 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink
 		}
 		out.Mode, out.Size = 0o755, 0
 		return sink.Add(out, unixLine(body))
+	})
+}
+
+// eachFile calls f for each file and folder of a tarball, with its number and the name
+// that npm gives it.
+func eachFile(r io.Reader, f func(i int, name string, e tarball.Entry, body io.Reader) error) error {
+	zip, err := gzip.NewReader(bufio.NewReader(r))
+	if err != nil {
+		return fmt.Errorf("read tarball: %w", err)
+	}
+	i, ignores := 0, map[string]bool{}
+	limits := tarball.Limits{Entries: maxFiles, Bytes: maxUnpacked, FileBytes: maxUnpacked, Loose: true}
+	return tarball.Read(zip, limits, func(e tarball.Entry, body io.Reader) error {
+		_, name, below := strings.Cut(e.Path, "/")
+		i++
+		switch {
+		case below && e.Kind == tarball.Dir:
+			return f(i, name, e, body)
+		case !below || e.Kind != tarball.File:
+			return nil
+		}
+		switch folder, base := path.Split(name); base {
+		case ".npmignore":
+			ignores[name] = true
+		case ".gitignore": // npm packs it under the other name
+			name = folder + ".npmignore"
+			if ignores[name] {
+				return nil
+			}
+		}
+		return f(i, name, e, body)
 	})
 }
 

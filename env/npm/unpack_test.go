@@ -79,12 +79,14 @@ func TestUnpack(t *testing.T) {
 		tar.Header{Name: "package/.gitignore", Linkname: "g"},
 		tar.Header{Name: "package/lib/.gitignore", Linkname: "lib"},
 		tar.Header{Name: "other/also", Linkname: "o"},
+		tar.Header{Name: "package/./dist//x", Linkname: "first"},
+		tar.Header{Name: "package/dist/x", Linkname: "last"},
 	), "bin/a.js", "bin/b.js", "not/there")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := entries{
-		"package.json": `f 644 "{}"`, "bin": `d 755 ""`,
+		"package.json": `f 644 "{}"`, "bin": `d 755 ""`, "dist/x": `f 644 "last"`,
 		"bin/a.js": fmt.Sprintf("f 755 %q", strings.Replace(long, "\r", "", 1)), "bin/b.js": `f 755 "#!/bin/sh\n\r\n"`,
 		"run": `f 755 "x\r\n"`, ".npmignore": `f 644 "n"`, "lib/.npmignore": `f 644 "lib"`, "also": `f 644 "o"`,
 	}

@@ -27,7 +27,7 @@ func parseHeader(b []byte) (header, error) {
 	}
 	// GNU keeps times and sparse maps where ustar has the prefix.
 	if magic == magicUstar {
-		if h.prefix, err = parseText(b[offPrefix : offPrefix+lenPrefix]); err != nil {
+		if h.prefix, err = parseText(withoutTimes(b[offPrefix : offPrefix+lenPrefix])); err != nil {
 			return header{}, fmt.Errorf("name prefix: %w", err)
 		}
 	}
@@ -53,6 +53,18 @@ func parseHeader(b []byte) (header, error) {
 		}
 	}
 	return h, nil
+}
+
+// withoutTimes cuts off the two times that star, and the node-tar which packed
+// many an npm package, keep at the end of a prefix that leaves room for them.
+func withoutTimes(prefix []byte) []byte {
+	const room = lenPrefix - 2*12 - 1
+	for _, field := range [][]byte{prefix[room+1 : room+13], prefix[room+13:]} {
+		if _, err := parseNumber(field); err != nil || prefix[room] != 0 {
+			return prefix
+		}
+	}
+	return prefix[:room]
 }
 
 // parseText reads a field up to its NUL, behind which nothing may hide.

@@ -141,7 +141,7 @@ func paxNumber(s string) (int64, error) {
 
 // entry joins the extensions with the entry's own header. root is true for the
 // archive's top directory, which is not an entry.
-func (x *extensions) entry(h header) (e Entry, root bool, err error) {
+func (x *extensions) entry(h header, loose bool) (e Entry, root bool, err error) {
 	name := h.name
 	if h.prefix != "" {
 		name = h.prefix + "/" + name
@@ -175,6 +175,9 @@ func (x *extensions) entry(h header) (e Entry, root bool, err error) {
 			}
 			e.Xattrs[attr] = value
 		}
+	}
+	if loose {
+		name = tidy(name)
 	}
 	if h.uid > maxID || h.gid > maxID {
 		return Entry{}, false, fmt.Errorf("entry %q: owner %d:%d", name, h.uid, h.gid)
@@ -243,4 +246,17 @@ func (e *Entry) setKind(kind byte) error {
 		return errors.New("content on something that is not a file")
 	}
 	return nil
+}
+
+// tidy leaves out the parts of a name that lead nowhere: "." and the empty one
+// between two slashes.
+func tidy(name string) string {
+	var out []string
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		if first, last := i == 0, i == len(parts)-1; part != "." && part != "" || (first || last) && part == "" {
+			out = append(out, part)
+		}
+	}
+	return strings.Join(out, "/")
 }

@@ -16,6 +16,10 @@ type Limits struct {
 	Bytes     int64 // content of all files; default 16 GiB
 	FileBytes int64 // content of one file; default 8 GiB
 	Depth     int   // components of a path; default 128
+	// Loose takes what many an npm package holds: names with a part "." or an
+	// empty one, which Read leaves out, and files and folders that come again,
+	// of which the caller takes the last.
+	Loose bool
 }
 
 const (
@@ -124,7 +128,7 @@ func (a *archive) entry(h header, ext extensions, fn func(Entry, io.Reader) erro
 	if a.entries++; a.entries > a.limits.Entries {
 		return fmt.Errorf("more than %d entries", a.limits.Entries)
 	}
-	e, root, err := ext.entry(h)
+	e, root, err := ext.entry(h, a.limits.Loose)
 	if err != nil || root {
 		return err
 	}
@@ -156,7 +160,10 @@ func (a *archive) place(e Entry) error {
 	if depth := strings.Count(e.Path, "/") + 1; depth > a.limits.Depth {
 		return fmt.Errorf("entry %q: deeper than %d", e.Path, a.limits.Depth)
 	}
-	if old, ok := a.kinds[e.Path]; ok && (!old.implied || e.Kind != Dir) {
+	again := func(old node) bool {
+		return a.limits.Loose && e.Kind == old.kind && (e.Kind == File || e.Kind == Dir)
+	}
+	if old, ok := a.kinds[e.Path]; ok && (!old.implied || e.Kind != Dir) && !again(old) {
 		return fmt.Errorf("entry %q: duplicate", e.Path)
 	}
 	for up := path.Dir(e.Path); up != "."; up = path.Dir(up) {
