@@ -231,7 +231,7 @@ func (k *kit) run(t *testing.T, o start, args ...string) result {
 
 func (k *kit) try(o start, args ...string) (result, error) {
 	if o.timeout == 0 {
-		o.timeout = 10 * time.Minute
+		o.timeout = 20 * time.Minute
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()

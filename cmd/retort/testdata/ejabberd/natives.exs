@@ -21,7 +21,6 @@ IO.inspect(Enum.frequencies(natives), label: "natives")
 IO.inspect(:sqlite3.sql_exec(db, "SELECT sqlite_version() <> '', 6 * 7 AS answer")[:rows], label: "sqlite3")
 
 {:ok, _} = Application.ensure_all_started(:epam)
-{:ok, _} = :epam.start()
 {false, _reason} = :epam.authenticate("login", "nobody", "wrong")
 IO.puts("epam answers")
 
