@@ -171,7 +171,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Root: native.Root, Over: withTools(native.Over),
 		Work: slices.Concat(work, []string{stepCode}, a.generated()),
 		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: a.parallelEnv(),
-		Outputs: []layers.Output{{Path: "_build"}},
+		Outputs: p.compiled(),
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
 	}
 	if whole {
@@ -194,6 +194,16 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 			Outputs: []layers.Output{{Path: out, Strip: true}},
 		},
 	), nil
+}
+
+// compiled are the folders that the application compiles to. In _build, priv is
+// a link to the source's, if that has one: native code of its own goes there.
+func (p Project) compiled() []layers.Output {
+	out := []layers.Output{{Path: "_build"}}
+	for _, app := range p.Apps {
+		out = append(out, layers.Output{Path: path.Join(app.Path, "priv")})
+	}
+	return out
 }
 
 // toolsRecipe compiles retort's own modules, which later steps run: starting

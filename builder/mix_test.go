@@ -73,6 +73,23 @@ func paths(t *testing.T, plan layers.Plan, step string) []string {
 	return out
 }
 
+// TestCompiled: what an application of an umbrella puts into its source's priv
+// is part of what it compiles to.
+func TestCompiled(t *testing.T) {
+	p := Project{Umbrella: true, Apps: []ProjectApp{{App: "store", Path: "apps/store"}, {App: "web", Path: "apps/web"}}}
+	outputs := p.compiled()
+	for name, want := range map[string]bool{
+		"_build/prod/lib/web/ebin/web.beam": true, "apps/web/priv/web.so": true, "apps/store/priv": true, "apps/web/lib/web.ex": false, "priv/x": false,
+	} {
+		if got := keeps(outputs, name); got != want {
+			t.Errorf("keeps %s: %t, want %t", name, got, want)
+		}
+	}
+	if !keeps(Project{App: "shop", Apps: []ProjectApp{{App: "shop", Path: "."}}}.compiled(), "priv/shop.so") {
+		t.Error("priv of a single application is not kept")
+	}
+}
+
 func TestReleasePlan(t *testing.T) {
 	app, project := shop()
 	plan, err := app.ReleasePlan(project, "shop")
