@@ -96,7 +96,9 @@ defmodule Retort.Dep do
   defp native(app, []), do: ["config :elixir_make, :force_build, [", app, ": true]\n"]
   defp native(_app, [_archive]), do: []
 
-  defp objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), do: file)
+  # Object files, but for those in priv, which belong to the release. Some are
+  # found twice, by a link of rebar3's.
+  defp objects(app), do: for(dir <- dirs(app), file <- Path.wildcard(Path.join(dir, "**/*.o")), "priv" not in Path.split(file), do: file)
 
   # Removes what holds times or chance and nobody reads again: manifests of
   # Mix, rebar3's state, object files.
@@ -104,7 +106,7 @@ defmodule Retort.Dep do
     [source, build] = dirs(app)
     for name <- ["_build", "_checkouts"], do: File.rm_rf!(Path.join(source, name))
     for name <- [".rebar3", "mix.rebar.config"], do: File.rm_rf!(Path.join(build, name))
-    for file <- objects(app) -- objects, do: File.rm!(file)
+    for file <- objects(app) -- objects, do: File.rm(file)
     for path <- Path.wildcard(Path.join(build, ".mix/*"), match_dot: true), Path.basename(path) not in ["compile.elixir_scm", "compile.fetch"], do: File.rm_rf!(path)
   end
 

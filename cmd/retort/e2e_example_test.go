@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ type app struct {
 	manifest string            // toolchain.toml of the workspace
 	files    map[string]string // of the project, by path
 	modes    map[string]fs.FileMode
+	env      []string // of the runs that lock it
 }
 
 // example reads a project of examples/ with a lock that the seed can serve.
@@ -81,10 +83,10 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 		return lock
 	}
 	kept := filepath.Join(k.cache, "locks", s.example+s.variant+".lock")
-	offline := start{home: k.seed, mirror: "http://127.0.0.1:1"}
-	online := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR")}
+	offline := start{home: k.seed, mirror: "http://127.0.0.1:1", env: s.env}
+	online := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR"), env: s.env}
 	if online.mirror == "" {
-		online.env = []string{"RETORT_DEBIAN_MIRROR="} // this machine's APT sources
+		online.env = append(slices.Clone(s.env), "RETORT_DEBIAN_MIRROR=") // this machine's APT sources
 	}
 	// The seed is shared by every run on this machine.
 	if last, err := os.ReadFile(kept); err == nil {

@@ -59,6 +59,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Release", k.testRelease)
 	t.Run("Apps", k.testApps)
 	t.Run("Ejabberd", k.testEjabberd)
+	t.Run("NIF", k.testNIF)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
 }
