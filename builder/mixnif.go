@@ -22,6 +22,17 @@ func (a MixApp) nif(app string) (env.NIF, bool) {
 	return a.NIFs[i], true
 }
 
+// nifEnv adds what the manifest says to the environment of a dependency's step.
+func nifEnv(nif env.NIF, environ []string) []string {
+	var more []string
+	for name, value := range nif.Env {
+		more = append(more, name+"="+value)
+	}
+	environ = override(environ, more)
+	slices.Sort(environ)
+	return environ
+}
+
 // precompiledDir is where the tools that would download native code look for
 // an archive first.
 const precompiledDir = "_precompiled"

@@ -93,6 +93,21 @@ func TestCompilersRecipe(t *testing.T) {
 	}
 }
 
+func TestNIFEnv(t *testing.T) {
+	app, project := shop()
+	app.NIFs[0].Env = map[string]string{"MODE": "system", "LC_ALL": "C"}
+	plan, err := app.ReleasePlan(project, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, want := range map[string]bool{"dep:jiffy": true, "dep:plug": false, "compile": false} {
+		r, _ := plan.Recipe(step)
+		if !slices.IsSorted(r.Env) || slices.Contains(r.Env, "MODE=system") != want || slices.Contains(r.Env, "LC_ALL=C") != want || slices.Contains(r.Env, "LC_ALL=C.UTF-8") == want {
+			t.Errorf("%s has %q", step, r.Env)
+		}
+	}
+}
+
 func TestUnusedNIFs(t *testing.T) {
 	app, project := shop()
 	for _, tt := range []struct {

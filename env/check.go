@@ -171,6 +171,10 @@ func checkHexRepo(s string) error {
 	return problem(matches(hexRepoForm, "the name of a Hex repository, such as acme or hexpm:acme"), s)
 }
 
+func checkNIFEnv(s string) error {
+	return problem(matches(envNameForm, "the name of an environment variable"), s)
+}
+
 func checkImageEnv(s string) error {
 	// An image is public to all who may pull it.
 	if s == "RELEASE_COOKIE" {

@@ -69,6 +69,7 @@ type NIF struct {
 	Dep     string
 	Build   []string // packages to compile it
 	Runtime []string // packages to run it; nil means to be found from the ELF files
+	Env     map[string]string
 	// Precompiled is the archive that takes the place of compiling, or nil.
 	Precompiled *Precompiled
 }

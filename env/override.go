@@ -122,6 +122,9 @@ func nifsOf(t table) []NIF {
 	for _, dep := range t.names() {
 		n := t.sub(dep)
 		nif := NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")}
+		if environ := n.texts("env"); len(environ) > 0 {
+			nif.Env = environ
+		}
 		if p := n.sub("precompiled"); p != nil {
 			nif.Precompiled = &Precompiled{URL: p.text("url", ""), Digest: digest.NewDigestFromEncoded(digest.SHA256, p.text("sha256", ""))}
 		}

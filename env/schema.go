@@ -81,6 +81,7 @@ func overridable() map[string]*node {
 		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"build":   debs,
 			"runtime": debs,
+			"env":     {kind: namedKind, key: checkNIFEnv, each: texts(checkText)},
 			"precompiled": tables(map[string]*node{
 				"url":    texts(checkArchiveURL),
 				"sha256": texts(checkSHA256),

@@ -63,19 +63,19 @@ func (n nifs) app(t *testing.T, visible bool) app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := ""
+	environ := ""
 	if visible {
-		options = `, system_env: [{"LEAKY", "visible"}]`
+		environ = "env = { LEAKY = \"visible\" }\n"
 	}
 	return app{example: "native", manifest: string(manifest), env: []string{"HEX_MIRROR=" + n.URL}, files: map[string]string{
-		"toolchain.toml": "extends = \"../../toolchain.toml\"\n[nif.leaky]\nbuild = [\"zlib1g-dev\"]\n[nif.archived]\n",
+		"toolchain.toml": "extends = \"../../toolchain.toml\"\n[nif.leaky]\nbuild = [\"zlib1g-dev\"]\n" + environ + "[nif.archived]\n",
 		"mix.lock":       string(lock),
-		"mix.exs": fmt.Sprintf(`defmodule Native.MixProject do
+		"mix.exs": `defmodule Native.MixProject do
   use Mix.Project
-  def project, do: [app: :native, version: "1.0.0", deps: [{:archived, "~> 1.0"}, {:leaky, "~> 1.0"%s}]]
+  def project, do: [app: :native, version: "1.0.0", deps: [{:archived, "~> 1.0"}, {:leaky, "~> 1.0"}]]
   def application, do: [mod: {Native, []}, extra_applications: []]
 end
-`, options),
+`,
 		"lib/native.ex": `defmodule Native do
   use Application
 
