@@ -60,6 +60,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Apps", k.testApps)
 	t.Run("Ejabberd", k.testEjabberd)
 	t.Run("NIF", k.testNIF)
+	t.Run("Git", k.testGit)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
 }
