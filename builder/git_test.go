@@ -141,3 +141,31 @@ func TestRealiseGit(t *testing.T) {
 		t.Errorf("a URL with a password: %v", err)
 	}
 }
+
+// A repository may hold more than the dependency that is in it: a folder beside
+// its own has the same source.
+func TestFolderOfGitDependency(t *testing.T) {
+	app, project := withGit(t, "https://git.example/icons.git", strings.Repeat("ab", 20))
+	project.Deps = append([]ProjectDep{{App: "shapes", SCM: "Mix.SCM.Path", Manager: "mix", Dest: "deps/icons/shapes", Options: "[path: \"deps/icons/shapes\"]"}}, project.Deps...)
+	project.Deps[1].Deps = []string{"shapes"}
+	plan, err := app.ReleasePlan(project, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plan.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{"dep:shapes", "dep:icons"} {
+		r, ok := plan.Recipe(step)
+		if !ok {
+			t.Fatalf("the plan has no step %s", step)
+		}
+		sources := slices.DeleteFunc(slices.Clone(r.Work), func(s string) bool { return s != "git:icons" })
+		if len(sources) != 1 {
+			t.Errorf("%s works in %v, want the source of icons once", step, r.Work)
+		}
+	}
+	if _, ok := plan.Recipe("source:path:shapes"); ok {
+		t.Error("a folder of a git dependency is looked for in the project")
+	}
+}

@@ -110,29 +110,44 @@ func (g depGraph) steps() (recipes []layers.Recipe, sources, compiled []string, 
 }
 
 // sourceStep names the step that holds a dependency's source.
-func sourceStep(d ProjectDep) string {
-	switch {
-	case d.SCM == "Mix.SCM.Git":
-		return gitStep(d.App)
-	case fetched(d):
+func (g depGraph) sourceStep(d ProjectDep) string {
+	if l, ok := g.checkout(d); ok {
+		return gitStep(l.App)
+	}
+	if fetched(d) {
 		return hexStep(d.App)
 	}
 	return "source:path:" + d.App
 }
 
+// checkout returns the git dependency whose repository holds d: itself, or the
+// one that has d as a folder beside its own.
+func (g depGraph) checkout(d ProjectDep) (hex.Locked, bool) {
+	if fetched(d) {
+		l := g.locked[d.App]
+		return l, l.Kind == hex.Git
+	}
+	for _, l := range g.app.Locked {
+		if l.Kind == hex.Git && within(d.Dest, "deps/"+l.App) {
+			return l, true
+		}
+	}
+	return hex.Locked{}, false
+}
+
 func (g depGraph) source(d ProjectDep) (layers.Recipe, error) {
+	if l, ok := g.checkout(d); ok {
+		return gitRecipe(l), nil
+	}
 	if !fetched(d) {
 		if !within(d.Dest, ".") {
 			return layers.Recipe{}, fmt.Errorf("dependency %s lies in %s, outside of the project: run retort in the folder above both", d.App, d.Dest)
 		}
-		return filesRecipe(sourceStep(d), pick(g.app.Source, func(p string) bool { return within(p, d.Dest) })), nil
+		return filesRecipe(g.sourceStep(d), pick(g.app.Source, func(p string) bool { return within(p, d.Dest) })), nil
 	}
 	l, ok := g.locked[d.App]
 	if !ok {
 		return layers.Recipe{}, fmt.Errorf("dependency %s is not in mix.lock: run mix deps.get", d.App)
-	}
-	if l.Kind == hex.Git {
-		return gitRecipe(l), nil
 	}
 	return hexRecipe(hexStep(d.App), "deps/"+d.App, l), nil
 }
@@ -152,7 +167,9 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	var work, locks []string
 	for _, app := range family {
 		member := g.deps[app]
-		work = append(work, sourceStep(member))
+		if source := g.sourceStep(member); !slices.Contains(work, source) {
+			work = append(work, source)
+		}
 		if app != d.App {
 			work = append(work, DepStep(app))
 		}
@@ -202,7 +219,7 @@ func (g depGraph) need(apps []string) Need {
 		if _, ok := g.app.nif(app); ok {
 			n.NIFs = append(n.NIFs, app)
 		}
-		n.Git = n.Git || g.locked[app].Kind == hex.Git && fetched(g.deps[app])
+		n.Git = n.Git || fetched(g.deps[app]) && g.locked[app].Kind == hex.Git
 	}
 	slices.Sort(n.NIFs)
 	return n
