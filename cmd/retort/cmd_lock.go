@@ -268,6 +268,15 @@ func (l *locker) check(ctx context.Context) error {
 	if l.old == nil {
 		return fmt.Errorf("check %s: %w", l.path, env.ErrNoLock)
 	}
+	locked, err := readMixLock(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	for _, p := range l.manifest.Platforms() {
+		if hasGit(locked) && len(l.old.Sets[p][env.SetGit]) == 0 {
+			return fmt.Errorf("check %s: %w", l.path, errNoGit)
+		}
+	}
 	have := func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil }
 	if err := l.archive.Check(ctx, l.old, l.manifest.LockDigest(), have); err != nil {
 		return err

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/retort-build/retort/builder/source"
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/git"
 	"github.com/retort-build/retort/env/hex"
 )
@@ -17,6 +19,9 @@ import (
 func (s settings) gitCache() *git.Cache {
 	return &git.Cache{Dir: filepath.Join(s.home, "git"), Env: os.Environ()}
 }
+
+// errNoGit says that a lock was made before the first git dependency came.
+var errNoGit = fmt.Errorf("mix.lock has git dependencies, and toolchain.lock has no git, which Mix asks about them: %w", env.ErrLockLacks)
 
 func hasGit(locked []hex.Locked) bool {
 	return slices.ContainsFunc(locked, func(l hex.Locked) bool { return l.Kind == hex.Git })

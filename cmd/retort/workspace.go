@@ -193,7 +193,7 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		shared = slices.Concat(shared, w.set(env.SetHex), w.set(env.SetRebar3))
 	}
 	if hasGit(a.Locked) && len(w.set(env.SetGit)) == 0 {
-		return fmt.Errorf("mix.lock has git dependencies, and toolchain.lock has no git, which Mix asks about them: %w", env.ErrLockLacks)
+		return errNoGit
 	}
 	a.NIFs, a.SharedNIFs = w.config.NIFs, w.manifest.Inherits()
 	for _, d := range w.config.Deps {
