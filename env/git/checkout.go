@@ -55,8 +55,10 @@ func (c *checkout) unpack(ctx context.Context, o *objects, p part) ([]part, erro
 	}
 	w := walk{checkout: c, objects: o, part: p}
 	if p.prefix == "" {
-		if w.sparse, err = newSparse(c.source.Sparse); c.source.Sparse != "" && err != nil {
-			return nil, err
+		if c.source.Sparse != "" {
+			if w.sparse, err = newSparse(c.source.Sparse); err != nil {
+				return nil, err
+			}
 		}
 		if err := c.gitFolder(commit); err != nil {
 			return nil, err

@@ -127,7 +127,6 @@ type object struct {
 	size int64
 	left int64
 	sum  hash.Hash
-	done bool
 	err  error
 }
 
