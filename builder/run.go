@@ -49,6 +49,11 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 	var state []byte
 	if r.Resumes != nil {
 		state = readOut(p.Work.Upper, stateFile, maxState)
+		for _, o := range r.Outputs[1:] { // of the first, the program begins anew or from all
+			if err := dropCopies(p.Work, o.Path); err != nil {
+				return layers.Layer{}, fmt.Errorf("sort out what %s wrote: %w", r.Name, err)
+			}
+		}
 		if resumed(p.Work.Upper) {
 			if key, err = incrementalKey(r, inputs); err != nil {
 				return layers.Layer{}, err

@@ -1,0 +1,125 @@
+package builder
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// dropCopies removes from an overlay's upper directory, below one of its
+// folders, what is there only because a program touched it: files equal to those
+// of the lower directories, and folders that hold nothing else. Which files a
+// program touches depends on where it began; what it writes does not.
+func dropCopies(w *Work, folder string) error {
+	root := filepath.Join(w.Upper, filepath.FromSlash(folder))
+	type entry struct {
+		rel  string
+		info fs.FileInfo
+	}
+	var found []entry
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if path == root && errors.Is(err, fs.ErrNotExist) {
+			return fs.SkipAll
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(w.Upper, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		found = append(found, entry{rel, info})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(found) { // what lies in a folder comes after it
+		same, err := isCopy(w, e.rel, e.info)
+		if err != nil {
+			return err
+		}
+		if !same {
+			continue
+		}
+		err = os.Remove(filepath.Join(w.Upper, e.rel))
+		if err != nil && !(e.info.IsDir() && errors.Is(err, unix.ENOTEMPTY)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// lower opens what the topmost lower directory that has a path shows there. No
+// symlink leads out of that directory.
+func lower(w *Work, rel string) (info fs.FileInfo, root *os.Root, err error) {
+	for _, dir := range w.Lowers {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		if info, err := root.Lstat(rel); err == nil {
+			return info, root, nil
+		}
+		if err := root.Close(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, fs.ErrNotExist
+}
+
+// isCopy reports whether what lies at a path is a folder or the same file in
+// the lower directories, too.
+func isCopy(w *Work, rel string, info fs.FileInfo) (bool, error) {
+	below, root, err := lower(w, rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	switch {
+	case info.IsDir():
+		return below.IsDir(), nil
+	case !info.Mode().IsRegular() || below.Mode() != info.Mode() || below.Size() != info.Size():
+		return false, nil
+	}
+	f, err := root.Open(rel)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	g, err := os.Open(filepath.Join(w.Upper, rel))
+	if err != nil {
+		return false, err
+	}
+	defer g.Close()
+	return equal(f, g)
+}
+
+// equal reports whether two files have the same content.
+func equal(f, g io.Reader) (bool, error) {
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(f, a)
+		m, errB := io.ReadFull(g, b)
+		if !bytes.Equal(a[:n], b[:m]) {
+			return false, nil
+		}
+		switch {
+		case errA == nil && errB == nil:
+		case (errA == io.EOF || errA == io.ErrUnexpectedEOF) && (errB == io.EOF || errB == io.ErrUnexpectedEOF):
+			return true, nil
+		default:
+			return false, errors.Join(errA, errB)
+		}
+	}
+}
