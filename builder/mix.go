@@ -153,14 +153,10 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	for _, d := range g.wanted() {
 		apps = append(apps, d.App)
 	}
-	need := g.need(apps)
-	for _, app := range p.Apps {
-		if nif, ok := a.nif(app.App); ok {
-			need.Compilers = need.Compilers || nif.Precompiled == nil
-			need.NIFs = append(need.NIFs, app.App)
-		}
+	need, environ, err := g.ownNeed(apps)
+	if err != nil {
+		return layers.Plan{}, err
 	}
-	slices.Sort(need.NIFs)
 	native, err := a.root(need)
 	if err != nil {
 		return layers.Plan{}, err
@@ -170,7 +166,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Name: StepCompile, Kind: layers.Run, Platform: a.Platform,
 		Root: native.Root, Over: withTools(native.Over),
 		Work: slices.Concat(work, []string{stepCode}, a.generated()),
-		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: a.parallelEnv(),
+		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: withEnv(a.parallelEnv(), environ),
 		Outputs: p.compiled(),
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
 	}

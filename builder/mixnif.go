@@ -22,15 +22,58 @@ func (a MixApp) nif(app string) (env.NIF, bool) {
 	return a.NIFs[i], true
 }
 
-// nifEnv adds what the manifest says to the environment of a dependency's step.
-func nifEnv(nif env.NIF, environ []string) []string {
-	var more []string
-	for name, value := range nif.Env {
-		more = append(more, name+"="+value)
+// own are the applications that are compiled together: those of the project and
+// its path dependencies, but for those among the others.
+func (g depGraph) own(others []string) []string {
+	var out []string
+	for _, app := range g.project.Apps {
+		out = append(out, app.App)
 	}
-	environ = override(environ, more)
+	for _, d := range g.project.Deps {
+		if !slices.Contains(others, d.App) && !slices.Contains(out, d.App) {
+			out = append(out, d.App)
+		}
+	}
+	return out
+}
+
+// ownNeed is what the application's compilation asks of its root file system,
+// and the environment that [nif] tables add to it: libraries of the others,
+// whose native code may be loaded, and all that compiles its own.
+func (g depGraph) ownNeed(others []string) (need Need, environ []string, err error) {
+	need = g.need(others)
+	for _, app := range g.own(others) {
+		nif, ok := g.app.nif(app)
+		if !ok {
+			continue
+		}
+		if nif.Precompiled != nil {
+			return need, nil, fmt.Errorf("toolchain.toml: nif.%s.precompiled: %s is compiled with the application: only what comes from outside can be taken as an archive", app, app)
+		}
+		need.Compilers = true
+		need.NIFs = append(need.NIFs, app)
+		environ = append(environ, nifEnv(nif)...)
+	}
+	slices.Sort(need.NIFs)
 	slices.Sort(environ)
-	return environ
+	return need, environ, nil
+}
+
+// nifEnv is what the manifest adds to the environment of a dependency's step.
+func nifEnv(nif env.NIF) []string {
+	var out []string
+	for name, value := range nif.Env {
+		out = append(out, name+"="+value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// withEnv is an environment with more over it, in order.
+func withEnv(environ, more []string) []string {
+	out := override(environ, more)
+	slices.Sort(out)
+	return out
 }
 
 // precompiledDir is where the tools that would download native code look for
@@ -51,11 +94,9 @@ func precompiled(nif env.NIF, p env.Platform) (layers.Recipe, bool) {
 }
 
 // precompiledEnv adds where elixir_make and rustler_precompiled find archives.
-func precompiledEnv(env []string) []string {
+func precompiledEnv(environ []string) []string {
 	dir := path.Join(projectDir, precompiledDir)
-	env = append(slices.Clone(env), "ELIXIR_MAKE_CACHE_DIR="+dir, "RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH="+dir)
-	slices.Sort(env)
-	return env
+	return withEnv(environ, []string{"ELIXIR_MAKE_CACHE_DIR=" + dir, "RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH=" + dir})
 }
 
 // stepCompilers holds what lies over the compilers of a root file system.

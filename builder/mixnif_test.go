@@ -108,6 +108,28 @@ func TestNIFEnv(t *testing.T) {
 	}
 }
 
+// Native code of the project's own folders is compiled with the application.
+func TestOwnNIFs(t *testing.T) {
+	app, project := shop()
+	project.Deps = append(project.Deps, ProjectDep{App: "native", SCM: "Mix.SCM.Path", Manager: "mix", Dest: "libs/native", Options: "[]"})
+	project.Apps = []ProjectApp{{App: "shop", Path: "."}}
+	for _, name := range []string{"native", "shop"} {
+		app.NIFs = []env.NIF{{Dep: name, Env: map[string]string{"MODE": name}}}
+		plan, err := app.ReleasePlan(project, "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := plan.Recipe(StepCompile)
+		if !slices.Contains(r.Over, stepCompilers) || !slices.Contains(r.Root, "deb:gcc") || !slices.Contains(r.Env, "MODE="+name) {
+			t.Errorf("nif.%s: compile has root %q, over %q, env %q", name, r.Root, r.Over, r.Env)
+		}
+		app.NIFs[0].Precompiled = &env.Precompiled{}
+		if _, err := app.ReleasePlan(project, "shop"); err == nil || !strings.Contains(err.Error(), "nif."+name+".precompiled") {
+			t.Errorf("an archive for %s: %v", name, err)
+		}
+	}
+}
+
 func TestUnusedNIFs(t *testing.T) {
 	app, project := shop()
 	for _, tt := range []struct {
