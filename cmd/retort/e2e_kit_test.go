@@ -48,6 +48,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Canary", k.testCanary)
 	t.Run("Faults", k.testFaults)
 	t.Run("Stale", k.testStale)
+	t.Run("Dependencies", k.testDependencies)
 	t.Run("Generate", k.testGenerate)
 	t.Run("Assets", k.testAssets)
 	t.Run("CompileError", k.testCompileError)
