@@ -141,10 +141,11 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 	for _, t := range tasks {
 		byName[t.recipe.Name] = t
 	}
-	jobs := semaphore.NewWeighted(int64(b.jobs()))
+	jobs := &queue{free: b.jobs()}
+	chain := chains(tasks)
 	fetches := semaphore.NewWeighted(int64(b.jobs() + fetchAhead))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, t := range bySize(tasks) {
+	for i, t := range bySize(tasks) {
 		group.Go(func() error {
 			inputs := make(map[string]layers.Layer)
 			for _, name := range t.recipe.InputNames() {
@@ -160,7 +161,12 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 					return ctx.Err()
 				}
 			}
-			layer, err := b.step(ctx, t.recipe, inputs, jobs, fetches)
+			place := rank{chain: chain[t.recipe.Name], bytes: t.recipe.Archive.Size, place: i}
+			for _, name := range t.recipe.Work {
+				place.bytes += inputs[name].Size
+			}
+			turn := func(ctx context.Context) (func(), error) { return sync.OnceFunc(jobs.release), jobs.acquire(ctx, place) }
+			layer, err := b.step(ctx, t.recipe, inputs, turn, fetches)
 			if err != nil {
 				b.event(Event{Step: t.recipe.Name, Kind: Failed, What: t.recipe.Kind, Err: err})
 				return err
@@ -175,8 +181,8 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 
 // step realises one recipe whose inputs are there. Its key is known only now,
 // and the store may have it after all: an input that came out as before cuts
-// the work off here.
-func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, jobs, fetches *semaphore.Weighted) (layers.Layer, error) {
+// the work off here. Before it works it waits for its turn.
+func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, turn func(context.Context) (idle func(), err error), fetches *semaphore.Weighted) (layers.Layer, error) {
 	layer, key, err := b.lookup(ctx, r, inputs)
 	if err == nil {
 		b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
@@ -195,10 +201,10 @@ func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]
 			return layers.Layer{}, fmt.Errorf("fetch %s: %w", r.Name, err)
 		}
 	}
-	if err := jobs.Acquire(ctx, 1); err != nil {
+	idle, err := turn(ctx)
+	if err != nil {
 		return layers.Layer{}, err
 	}
-	idle := sync.OnceFunc(func() { jobs.Release(1) })
 	defer idle()
 	b.event(Event{Step: r.Name, Kind: Running, What: r.Kind})
 	layer, err = b.make(ctx, key, r, inputs, idle)
@@ -228,7 +234,7 @@ func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, in
 	case layers.Files:
 		return b.files(ctx, key, r, idle)
 	case layers.Run:
-		return b.run(ctx, key, r, inputs)
+		return b.run(ctx, key, r, inputs, idle)
 	}
 	return layers.Layer{}, fmt.Errorf("internal error: no such kind of recipe: %q", r.Kind)
 }

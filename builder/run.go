@@ -20,8 +20,9 @@ const maxWork = 400
 // write to; they are empty at the start and gone at the end.
 var writable = []string{"/tmp", "/var/tmp", "/home/retort", "/run"}
 
-// run executes r's program and packs what it wrote to its outputs.
-func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, error) {
+// run executes r's program and packs what it wrote to its outputs. It calls
+// idle once only the disk is waited for.
+func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer, idle func()) (layers.Layer, error) {
 	scratch, err := b.Store.TempDir()
 	if err != nil {
 		return layers.Layer{}, err
@@ -60,7 +61,7 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 			}
 		}
 	}
-	layer, err := b.capture(ctx, key, r, p.Work)
+	layer, err := b.capture(ctx, key, r, p.Work, idle)
 	if err != nil {
 		return layers.Layer{}, err
 	}
@@ -128,10 +129,10 @@ func (b *Builder) workLowers(ctx context.Context, r *layers.Recipe, inputs map[s
 // capture packs the outputs that a dead process left in the upper directory. A
 // layer can add and replace and not remove, so a removal of what an earlier
 // layer has inside an output is refused.
-func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, w *Work) (layers.Layer, error) {
+func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, w *Work, idle func()) (layers.Layer, error) {
 	upper := w.Upper
 	opt := layers.CaptureOptions{
-		RefuseRemovals: true, Below: w.Lowers,
+		RefuseRemovals: true, Below: w.Lowers, Sealed: idle,
 		Filter: func(path string) bool { return keeps(r.Outputs, path) },
 	}
 	if len(r.Outputs) == 1 && r.Outputs[0].Strip {

@@ -32,6 +32,9 @@ type CaptureOptions struct {
 	// to the captured directory. What lies below a dropped directory is
 	// dropped with it.
 	Filter func(path string) bool
+	// Sealed, if not nil, is called once all is read and hashed, and only the
+	// disk is waited for.
+	Sealed func()
 }
 
 // Captured is what Capture made.
@@ -69,6 +72,12 @@ func (s *Store) capture(ctx context.Context, key Key, upper, prefix string, opt 
 	c := capture{w: w, opt: opt, prefix: prefix, links: make(map[inode]string), paths: make(map[string]bool)}
 	if err := c.run(ctx, upper); err != nil {
 		return Captured{}, errors.Join(err, w.Abort())
+	}
+	if opt.Sealed != nil {
+		if err := w.Seal(ctx); err != nil {
+			return Captured{}, errors.Join(err, w.Abort())
+		}
+		opt.Sealed()
 	}
 	l, err := w.Commit(ctx, key)
 	return Captured{Layer: l, Removed: c.removed}, err
