@@ -191,7 +191,7 @@ func commitAll(t *testing.T, dir string) {
 func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 	t.Helper()
 	home := filepath.Join(folder(t), "home")
-	from := k.primed[s.example]
+	from := k.primed[s.example+s.variant]
 	if from == "" {
 		dir := folder(k.t) // other tests use it too
 		from = filepath.Join(dir, "home")
@@ -202,7 +202,7 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 			}
 		}
 		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", at, "--", "true")
-		k.primed[s.example] = from
+		k.primed[s.example+s.variant] = from
 	}
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from, home).CombinedOutput(); err != nil {
 		t.Fatalf("copy a store: %v\n%s", err, out)

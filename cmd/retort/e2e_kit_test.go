@@ -64,6 +64,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Git", k.testGit)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
+	t.Run("Edits", k.testEdits)
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.
