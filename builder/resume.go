@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,19 +21,25 @@ import (
 const (
 	stateFile = ".retort/state" // what a later run may begin from
 	modeFile  = ".retort/mode"  // how this one came to its result
+	madeFile  = ".retort/made"  // names that macros made
 )
 
 // modeIncremental is what modeFile holds if the state was used.
 const modeIncremental = "incremental"
 
-// maxState bounds a state: Mix's manifests, about a kilobyte a module.
-const maxState = 256 << 20
+// maxState bounds a state: Mix's manifests, about a kilobyte a module. maxMade
+// bounds the names, some thousands at most.
+const (
+	maxState = 256 << 20
+	maxMade  = 512 << 10
+)
 
 // A resumePoint is what a run left for later ones.
 type resumePoint struct {
 	Result layers.Key    `json:"result"` // of the layer it made
 	State  digest.Digest `json:"state"`  // of the blob that holds stateFile
 	Size   int64         `json:"size"`
+	Made   []byte        `json:"made"` // content of madeFile
 }
 
 // incrementalKey is the key of what r gives if it may resume. Nobody who
@@ -58,9 +65,10 @@ func (b *Builder) lookupIncremental(ctx context.Context, r *layers.Recipe, input
 }
 
 // resume puts what the last run left into upper, if there is anything. It is
-// only a hint: without it the program does the whole work.
+// only a hint: without it, or with one that is broken, the program does the
+// whole work. A clean run gets the names alone; it checks that they are right.
 func (b *Builder) resume(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, upper string) error {
-	if r.Resumes == nil || !b.Incremental {
+	if r.Resumes == nil {
 		return nil
 	}
 	key, err := layers.ResumeKey(r, inputs, b.Project)
@@ -75,9 +83,23 @@ func (b *Builder) resume(ctx context.Context, r *layers.Recipe, inputs map[strin
 		return err
 	}
 	var point resumePoint
-	if err := json.Unmarshal(raw, &point); err != nil {
-		return fmt.Errorf("read state of %s: %w", r.Name, err)
+	if json.Unmarshal(raw, &point) != nil || !layers.ValidKey(string(point.Result)) || point.State.Validate() != nil {
+		return nil
 	}
+	if len(point.Made) > 0 {
+		if err := writeFile(filepath.Join(upper, madeFile), bytes.NewReader(point.Made), 0o644); err != nil {
+			return err
+		}
+	}
+	if !b.Incremental {
+		return nil
+	}
+	return b.restore(ctx, r, point, upper)
+}
+
+// restore puts the layer and the state of a run into upper, if the store has
+// both.
+func (b *Builder) restore(ctx context.Context, r *layers.Recipe, point resumePoint, upper string) error {
 	layer, err := b.Store.Lookup(ctx, point.Result)
 	if errors.Is(err, layers.ErrNotFound) {
 		return nil
@@ -157,7 +179,7 @@ func resumed(upper string) bool {
 // keepState keeps the state that a run left, for the next one. The program
 // may leave none. It is read before the run's output is captured, and kept
 // under the key of that.
-func (b *Builder) keepState(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, result layers.Key, state []byte) error {
+func (b *Builder) keepState(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, result layers.Key, state, made []byte) error {
 	if r.Resumes == nil || len(state) == 0 {
 		return nil
 	}
@@ -165,7 +187,7 @@ func (b *Builder) keepState(ctx context.Context, r *layers.Recipe, inputs map[st
 	if err != nil {
 		return err
 	}
-	point := resumePoint{Result: result, State: digest.FromBytes(state), Size: int64(len(state))}
+	point := resumePoint{Result: result, State: digest.FromBytes(state), Size: int64(len(state)), Made: made}
 	err = b.Store.PutBlob(ctx, point.State, point.Size, func(w io.Writer) error {
 		_, err := w.Write(state)
 		return err

@@ -47,9 +47,9 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 		}
 		return layers.Layer{}, err
 	}
-	var state []byte
+	var state, made []byte
 	if r.Resumes != nil {
-		state = readOut(p.Work.Upper, stateFile, maxState)
+		state, made = readOut(p.Work.Upper, stateFile, maxState), readOut(p.Work.Upper, madeFile, maxMade)
 		for _, o := range r.Outputs[1:] { // of the first, the program begins anew or from all
 			if err := dropCopies(p.Work, o.Path); err != nil {
 				return layers.Layer{}, fmt.Errorf("sort out what %s wrote: %w", r.Name, err)
@@ -65,7 +65,7 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 	if err != nil {
 		return layers.Layer{}, err
 	}
-	return layer, b.keepState(ctx, r, inputs, key, state)
+	return layer, b.keepState(ctx, r, inputs, key, state, made)
 }
 
 // Process prepares r's program to be run, or another one in its place, with

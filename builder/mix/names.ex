@@ -4,12 +4,29 @@
 # order first may compile in any order.
 defmodule Retort.Names do
   # Makes the atoms of lists that earlier steps wrote.
-  def intern(files) do
-    for file <- files, {:ok, data} <- [File.read(file)], do: atoms(:erlang.binary_to_term(data))
-    :ok
+  def intern(files), do: files |> read() |> atoms()
+
+  # The names in such lists. One that is broken has none.
+  def read(files), do: for(file <- files, {:ok, data} <- [File.read(file)], name <- list(data), is_binary(name), do: name)
+
+  defp list(data) do
+    data |> :erlang.binary_to_term([:safe]) |> List.wrap()
+  rescue
+    _broken -> []
   end
 
-  def atoms(names), do: Enum.each(names, fn name -> if String.length(name) < 256, do: _ = String.to_atom(name) end)
+  def atoms(names), do: Enum.each(names, fn name -> if byte_size(name) < 1021 and String.valid?(name) and String.length(name) < 256, do: _ = String.to_atom(name) end)
+
+  # Those of compiled modules that are in none of the lists and that macros have
+  # made: what the compiler itself makes is no key of anything.
+  def made(beams, lists) do
+    known = lists |> Enum.concat() |> MapSet.new()
+    Enum.sort(for names <- beams, name <- names, name not in known, not compilers?(name), uniq: true, do: name)
+  end
+
+  defp compilers?("-" <> _name), do: true
+  defp compilers?("MACRO-" <> _name), do: true
+  defp compilers?(_name), do: false
 
   # Those of a compiled module: its atoms and the atoms in its literals.
   def beam(file) do
@@ -35,12 +52,24 @@ defmodule Retort.Names do
 
   # Those of a source file: what is an atom in it, and the modules it names or
   # defines. A file that does not parse has none: compiling it fails anyway.
+  # Too many do no harm.
   def source(file) do
+    text = File.read!(file)
+    if Path.extname(file) == ".ex", do: elixir(text), else: words(text)
+  end
+
+  defp words(text) do
+    aliases = for [name | _] <- Regex.scan(~r/[A-Z]\w*(?:\.[A-Z]\w*)*/, text), do: "Elixir." <> name
+    quoted = for [_, name] <- Regex.scan(~r/'([^'\n]{1,200})'/, text), do: name
+    words = for [name] <- Regex.scan(~r/[A-Za-z_][\w@]*[?!]?/, text), do: name
+    for(name <- aliases ++ quoted ++ words, String.valid?(name), do: name) |> Enum.sort() |> Enum.dedup()
+  end
+
+  defp elixir(text) do
     seen = :ets.new(:names, [:set, :private])
     encode = fn name, _meta -> {:ok, tap(name, &:ets.insert(seen, {&1}))} end
 
-    with {:ok, text} <- File.read(file),
-         {:ok, ast} <- Code.string_to_quoted(text, static_atoms_encoder: encode, emit_warnings: false) do
+    with {:ok, ast} <- Code.string_to_quoted(text, static_atoms_encoder: encode, emit_warnings: false) do
       modules(ast, [], seen)
     end
 
@@ -56,11 +85,19 @@ defmodule Retort.Names do
     modules(rest, name(outer ++ parts, seen), seen)
   end
 
+  defp modules({"defimpl", _meta, [{:__aliases__, _, parts} | rest]}, outer, seen) do
+    for {:__aliases__, _, target} <- [{:__aliases__, [], outer} | targets(rest)], do: name(parts ++ target, seen)
+    modules(rest, outer, seen)
+  end
+
   defp modules({:__aliases__, _meta, parts}, _outer, seen), do: name(parts, seen)
   defp modules({head, _meta, args}, outer, seen), do: modules([head, args], outer, seen)
   defp modules({left, right}, outer, seen), do: modules([left, right], outer, seen)
   defp modules(list, outer, seen) when is_list(list), do: Enum.each(list, &modules(&1, outer, seen))
   defp modules(_other, _outer, _seen), do: :ok
+
+  defp targets([options | _]) when is_list(options), do: for({"for", value} <- options, target <- List.wrap(value), do: target)
+  defp targets(_other), do: []
 
   defp name(parts, seen) do
     if Enum.all?(parts, &is_binary/1), do: :ets.insert(seen, {Enum.join(["Elixir" | parts], ".")})

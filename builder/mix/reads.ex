@@ -1,0 +1,144 @@
+# What compiling looks at, until stop: files, folders, modules that are asked
+# for by name, programs. Elixir compiles each source in a process of its own,
+# so that what module bodies and macros do is known by source.
+defmodule Retort.Reads do
+  @file_calls [consult: 1, list_dir: 1, list_dir_all: 1, open: 2, path_consult: 2, read_file: 1, read_file: 2] ++
+                [read_file_info: 1, read_file_info: 2, read_link: 1, read_link_all: 1, read_link_info: 1, read_link_info: 2]
+  @low_calls [list_dir: 1, list_dir_all: 1, open: 2, read_file: 1]
+
+  defstruct [
+    :main,
+    owner: %{},
+    sources: MapSet.new(),
+    reads: MapSet.new(),
+    lists: MapSet.new(),
+    seen: MapSet.new(),
+    declared: MapSet.new(),
+    asked: MapSet.new(),
+    commands: false
+  ]
+
+  def start do
+    parent = self()
+    tracer = spawn_link(fn -> loop(%__MODULE__{main: parent}) end)
+    :erlang.trace(:all, true, [:call, :procs, {:tracer, tracer}])
+    for {name, arity} <- @low_calls, do: :erlang.trace_pattern({:prim_file, name, arity}, true, [])
+    for {name, arity} <- @file_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
+    Code.ensure_loaded!(Kernel.ErrorHandler)
+    pattern({:elixir_compiler, :file, 2})
+    pattern({:code, :ensure_loaded, 1})
+    pattern({Kernel.ErrorHandler, :ensure_compiled, 3})
+    pattern({:erlang, :open_port, 2})
+    for {name, arity} <- Module.module_info(:exports), name in [:__put_attribute__, :put_attribute], arity > 2, do: attribute(name, arity)
+    tracer
+  end
+
+  defp pattern(mfa), do: :erlang.trace_pattern(mfa, true, [])
+
+  defp attribute(name, arity) do
+    head = [:_, :external_resource | List.duplicate(:_, arity - 2)]
+    :erlang.trace_pattern({Module, name, arity}, [{head, [], []}], [])
+  end
+
+  def stop(tracer) do
+    :erlang.trace(:all, false, [:call, :procs])
+    ref = :erlang.trace_delivered(:all)
+    receive(do: ({:trace_delivered, :all, ^ref} -> :ok))
+    send(tracer, :stop)
+    receive(do: ({^tracer, result} -> result))
+  end
+
+  defp loop(seen) do
+    receive do
+      {:trace, parent, :spawn, child, _mfa} -> loop(inherit(seen, parent, child))
+      {:trace, pid, :call, {module, name, args}} -> loop(call(seen, pid, module, name, args))
+      :stop -> send(seen.main, {self(), result(seen)})
+      _other -> loop(seen)
+    end
+  end
+
+  defp inherit(seen, parent, child) do
+    case seen.owner do
+      %{^parent => source} -> %{seen | owner: Map.put(seen.owner, child, source)}
+      _other -> seen
+    end
+  end
+
+  # A source that another compiles is one that this other reads.
+  defp call(seen, pid, :elixir_compiler, :file, [file, _callback]) do
+    case {seen.owner[pid], relative(file)} do
+      {nil, source} when is_binary(source) and pid != seen.main -> %{seen | owner: Map.put(seen.owner, pid, source), sources: MapSet.put(seen.sources, source)}
+      {_owner, _source} -> look(seen, pid, file)
+    end
+  end
+
+  defp call(seen, _pid, :erlang, :open_port, [port, _options]), do: %{seen | commands: seen.commands or command?(port)}
+  defp call(seen, _pid, :prim_file, name, [path | _]) when name in [:list_dir, :list_dir_all], do: %{seen | lists: put(seen.lists, path)}
+  defp call(seen, _pid, :prim_file, _name, [path | _]), do: %{seen | reads: put(seen.reads, path)}
+  defp call(seen, pid, :file, _name, [path | _]), do: look(seen, pid, path)
+  defp call(seen, pid, :code, :ensure_loaded, [module]), do: ask(seen, pid, module)
+  defp call(seen, pid, Kernel.ErrorHandler, :ensure_compiled, [module | _]), do: ask(seen, pid, module)
+
+  defp call(seen, pid, Module, _name, [_module, :external_resource, path | _]) do
+    with %{^pid => source} <- seen.owner, path when is_binary(path) <- relative(path) do
+      %{seen | declared: MapSet.put(seen.declared, {source, path})}
+    else
+      _other -> seen
+    end
+  end
+
+  defp look(seen, pid, path) do
+    with %{^pid => source} <- seen.owner, path when is_binary(path) and path != source <- relative(path) do
+      %{seen | seen: MapSet.put(seen.seen, {source, path})}
+    else
+      _other -> seen
+    end
+  end
+
+  defp ask(seen, pid, module) when is_atom(module) do
+    case seen.owner do
+      %{^pid => source} -> %{seen | asked: MapSet.put(seen.asked, {source, Atom.to_string(module)})}
+      _other -> seen
+    end
+  end
+
+  defp ask(seen, _pid, _other), do: seen
+
+  # Mix asks git about dependencies; that reads nothing of the project.
+  defp command?({:spawn_executable, path}), do: Path.basename(IO.chardata_to_string(path)) != "git"
+  defp command?({:spawn, _command}), do: true
+  defp command?(_other), do: false
+
+  defp put(set, path) do
+    case relative(path) do
+      nil -> set
+      path -> MapSet.put(set, path)
+    end
+  end
+
+  # A path in the project, relative to it; nil for others. One that was relative
+  # already may mean the folder of any application of the project.
+  defp relative(path) do
+    root = Path.dirname(System.fetch_env!("MIX_DEPS_PATH"))
+    text = IO.chardata_to_string(path)
+
+    path =
+      case Path.type(text) do
+        :absolute -> text |> Path.expand() |> Path.relative_to(root)
+        _other -> text |> Path.split() |> Enum.reject(&(&1 in [".", ".."])) |> Path.join()
+      end
+
+    case path do
+      "/" <> _other -> nil
+      "_build/" <> _other -> nil
+      "deps/" <> _other -> nil
+      path -> path
+    end
+  rescue
+    _not_text -> nil
+  end
+
+  defp result(seen) do
+    for {key, %MapSet{} = set} <- Map.from_struct(seen), into: %{commands: seen.commands}, do: {key, Enum.sort(set)}
+  end
+end

@@ -1,0 +1,260 @@
+# What an earlier run left in .retort/state, and whether the next may begin
+# from it. It holds Mix's manifests, which trust times: a source is looked at
+# again only if it is newer. So every file of the project gets the time of the
+# run, counted from the epoch that all layers have, in which its content was
+# last seen to change, and what that run compiled the same.
+#
+# The state holds no atoms but those of this module: reading it must make none.
+defmodule Retort.State do
+  @path ".retort/state"
+  @format 2
+  @epoch 315_532_800
+  @kept ["compile.elixir_scm", "compile.fetch"]
+  @erlang ~w(.erl .hrl .xrl .yrl)
+  @sources [".ex" | @erlang]
+  # Folders that Mix links into the build if they are there.
+  @linked ~w(include priv src)
+
+  defstruct format: @format,
+            files: %{},
+            run: 0,
+            own: [],
+            names: %{},
+            beams: %{},
+            usable: true,
+            projects: [],
+            reads: [],
+            lists: [],
+            seen: [],
+            declared: [],
+            asked: [],
+            manifests: [],
+            generated: [],
+            time: 0
+
+  # Every file of the project with the hash of its content, and its mode.
+  def files do
+    for name <- ls("."), name not in ~w(_build _plugins .retort deps), file <- walk(name), into: %{}, do: file
+  end
+
+  defp walk(path) do
+    case File.lstat!(path) do
+      %{type: :directory} -> for name <- ls(path), file <- walk(Path.join(path, name)), do: file
+      %{type: :regular, mode: mode} -> [{path, {:erlang.md5(File.read!(path)), Bitwise.band(mode, 0o111)}}]
+      %{type: :symlink} -> [{path, {File.read_link!(path), -1}}]
+    end
+  end
+
+  defp ls(dir), do: dir |> File.ls!() |> Enum.sort()
+  def ls_if(dir), do: if(File.dir?(dir), do: ls(dir), else: [])
+
+  def new(files), do: %__MODULE__{files: Map.new(files, fn {path, hash} -> {path, {hash, 0}} end)}
+
+  # Whether the project has nothing but plain files: Mix sees through a
+  # symbolic link, and what its target's time says is another file's.
+  def plain?(state), do: not Enum.any?(state.files, fn {_path, {{_hash, mode}, _seen}} -> mode < 0 end)
+
+  def begin(files, build) do
+    case read() do
+      nil -> {:clean, new(files)}
+      state -> begin(state, files, build)
+    end
+  end
+
+  defp read do
+    with {:ok, data} <- File.read(@path),
+         %__MODULE__{format: @format} = state <- :erlang.binary_to_term(data, [:safe]) do
+      state
+    else
+      _none -> nil
+    end
+  rescue
+    _broken -> nil
+  end
+
+  defp begin(state, files, build) do
+    added = for path <- Map.keys(files), not is_map_key(state.files, path), do: path
+    removed = for path <- Map.keys(state.files), not is_map_key(files, path), do: path
+    edited = for {path, {hash, _seen}} <- state.files, is_map_key(files, path), files[path] != hash, do: path
+
+    if state.usable and await(state.time) and harmless?(state, files, added, removed, edited, build) do
+      state = %{state | run: state.run + 1, files: age(state, files, added ++ edited, removed)}
+      restore(state, build)
+      {:incremental, state}
+    else
+      {:clean, %{new(files) | own: state.own, names: state.names}}
+    end
+  end
+
+  # Mix keeps seconds. What is compiled in the second of the state would look as
+  # old as that; a clock that went back, older.
+  defp await(time) do
+    case System.os_time(:second) - time do
+      ahead when ahead > 0 -> true
+      0 -> Process.sleep(50) && await(time)
+      _behind -> false
+    end
+  end
+
+  # The run in which each file was last seen to change. Mix does not follow the
+  # includes of includes, nor parse transforms: a change of Erlang code is one
+  # of all Erlang code.
+  defp age(state, files, fresh, removed) do
+    run = state.run + 1
+    erlang? = Enum.any?(fresh ++ removed, &(Path.extname(&1) in @erlang))
+    fresh = MapSet.new(fresh)
+
+    for {path, hash} <- files, into: %{} do
+      fresh? = path in fresh or (erlang? and Path.extname(path) in @erlang)
+      {path, {hash, if(fresh?, do: run, else: elem(state.files[path], 1))}}
+    end
+  end
+
+  # Whether Mix will recompile all that these changes concern.
+  defp harmless?(state, files, added, removed, edited, build) do
+    changed = added ++ removed ++ edited
+    sources = MapSet.new(changed)
+    seen = for {source, path} <- state.seen, source not in sources, {source, path} not in state.declared, uniq: true, do: path
+    declared = for {_source, path} <- state.declared, uniq: true, do: path
+    dirs = for {_dir, _app, dirs} <- state.projects, dir <- dirs, do: dir <> "/"
+
+    linked(state.files) == linked(files) and
+      not (removed != [] and compile_env?(state, build)) and
+      not Enum.any?(changed, fn path -> Enum.any?(seen, &same?(&1, path)) end) and
+      not Enum.any?(added ++ removed, fn path -> Enum.any?(parents(path), &Enum.any?(seen, fn seen -> same?(seen, &1) end)) end) and
+      Enum.all?(changed, fn path ->
+        cond do
+          Path.extname(path) in @sources and Enum.any?(dirs, &String.starts_with?(path, &1)) -> true
+          Enum.any?(declared, &same?(&1, path)) -> true
+          Enum.any?(state.reads, &same?(&1, path)) -> false
+          path in edited -> true
+          true -> not Enum.any?(parents(path), fn parent -> parent != "." and Enum.any?(state.lists, &same?(&1, parent)) end)
+        end
+      end)
+  end
+
+  defp linked(files) do
+    for {path, _} <- files, parent <- parents(path), Path.basename(parent) in @linked, uniq: true, into: MapSet.new(), do: parent
+  end
+
+  defp parents(path) do
+    case Path.dirname(path) do
+      "." -> ["."]
+      parent -> [parent | parents(parent)]
+    end
+  end
+
+  # Mix does not take what a removed module alone has read of the configuration
+  # out of the application's resource file.
+  defp compile_env?(state, build) do
+    for(path <- state.own, file <- Path.wildcard(Path.join([build, path, "ebin/*.app"])), do: File.read!(file))
+    |> Enum.any?(&(&1 =~ "compile_env"))
+  end
+
+  # A path may have been seen from the folder of an application.
+  defp same?(seen, path), do: seen == path or String.ends_with?(path, "/" <> seen)
+
+  defp restore(state, build) do
+    for {path, data} <- state.manifests do
+      File.mkdir_p!(Path.dirname(Path.join(build, path)))
+      File.write!(Path.join(build, path), data)
+    end
+
+    for {path, {{_hash, mode}, seen}} <- state.files, seen > 0, mode >= 0, do: File.touch!(path, @epoch + seen)
+
+    for {path, data} <- state.generated, not File.exists?(path), File.dir?(Path.dirname(path)) do
+      File.write!(path, data)
+      File.touch!(path, @epoch + state.run - 1)
+    end
+
+    for path <- state.own, file <- tree(Path.join(build, path)), do: File.touch!(file, @epoch + state.run - 1)
+  end
+
+  defp tree(path) do
+    case File.lstat!(path) do
+      %{type: :directory} -> for name <- ls(path), file <- tree(Path.join(path, name)), do: file
+      %{type: :regular} -> [path]
+      _other -> []
+    end
+  end
+
+  # Whether all that was compiled because of a module that has changed was
+  # compiled again. Mix knows of what is named in a source. What is found at run
+  # time, as the implementation of a protocol is, only the search for it shows.
+  def sound?(state, seen, beams, build) do
+    changed = for beam <- beams, into: MapSet.new(), do: Path.basename(beam, ".beam")
+    again = MapSet.new(seen.sources)
+
+    not Enum.any?(state.asked, fn {source, module} -> module in changed and source not in again and is_map_key(state.files, source) end) and
+      (function_exported?(Protocol, :__concat__, 2) or not Enum.any?(beams, &implementation?(Path.join(build, &1))))
+  end
+
+  # Before Elixir 1.17 a protocol's search leaves no trace.
+  defp implementation?(beam) do
+    case :beam_lib.chunks(to_charlist(beam), [:attributes]) do
+      {:ok, {_module, [attributes: attributes]}} -> Keyword.has_key?(attributes, :__impl__)
+      _gone -> true
+    end
+  end
+
+  # Adds what a run has seen to what is still true of the earlier ones.
+  def add(state, seen, build) do
+    again = MapSet.new(seen.sources)
+    keep = fn pairs -> for {source, _} = pair <- pairs, source not in again, is_map_key(state.files, source), do: pair end
+    known = references(state, build)
+    asked = for {source, module} = pair <- seen.asked, module not in Map.get(known, source, []), do: pair
+
+    %{
+      state
+      | reads: Enum.uniq(seen.reads ++ state.reads),
+        lists: Enum.uniq(seen.lists ++ state.lists),
+        seen: Enum.uniq(keep.(state.seen) ++ seen.seen),
+        declared: Enum.uniq(keep.(state.declared) ++ seen.declared),
+        asked: Enum.uniq(keep.(state.asked) ++ asked),
+        usable: state.usable and Enum.all?(again, &is_map_key(known, &1))
+    }
+  end
+
+  # The modules that each source refers to, as Mix's manifests have it.
+  defp references(state, build) do
+    for {dir, app, _dirs} <- state.projects, app, entry <- entries(Path.join([build, app, ".mix/compile.elixir"])), into: %{} do
+      {path, record} = entry
+      {Path.join(dir, path) |> String.trim_leading("/"), atoms(record, [])}
+    end
+  end
+
+  # Sources are a map by path, or a list of records whose first field that is.
+  defp entries(manifest) do
+    with {:ok, data} <- File.read(manifest), term when is_tuple(term) <- :erlang.binary_to_term(data) do
+      case elem(term, 2) do
+        %{} = sources -> Map.to_list(sources)
+        sources when is_list(sources) -> for source <- sources, do: {elem(source, 1), source}
+      end
+    else
+      _none -> []
+    end
+  end
+
+  defp atoms(atom, acc) when is_atom(atom), do: [Atom.to_string(atom) | acc]
+  defp atoms([head | tail], acc), do: atoms(tail, atoms(head, acc))
+  defp atoms(tuple, acc) when is_tuple(tuple), do: atoms(Tuple.to_list(tuple), acc)
+  defp atoms(_other, acc), do: acc
+
+  # Takes Mix's manifests out of what is built: they hold times.
+  def save(state, build) do
+    manifests =
+      for path <- state.own,
+          file <- Path.wildcard(Path.join([build, path, ".mix/**"]), match_dot: true),
+          File.regular?(file),
+          Path.basename(file) not in @kept do
+        data = File.read!(file)
+        File.rm!(file)
+        {Path.relative_to(file, build), data}
+      end
+
+    generated = for {_dir, _app, dirs} <- state.projects, dir <- dirs, path <- Path.wildcard(dir <> "/**/*.erl"), not is_map_key(state.files, path), uniq: true, do: {path, File.read!(path)}
+    File.mkdir_p!(".retort")
+    state = %{state | manifests: manifests, generated: generated, time: System.os_time(:second)}
+    File.write!(@path, :erlang.term_to_binary(state, compressed: 1))
+  end
+end
