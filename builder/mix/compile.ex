@@ -24,30 +24,52 @@ defmodule Retort.Compile do
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = State.files()
     {mode, state} = if anew() > 0, do: {:clean, State.new(files)}, else: State.begin(files, build)
-    foreign = children(build) -- state.own
-    if mode == :clean, do: for(path <- state.own, do: File.rm_rf!(Path.join(build, path)))
+    run(mode, state, files, build, toolchain)
+  end
+
+  defp run(:clean, state, files, build, toolchain) do
+    for path <- children(build) -- foreign(build), do: File.rm_rf!(Path.join(build, path))
+    result(:clean, state, files, build, toolchain)
+  end
+
+  # Whatever goes wrong here may be the state's fault.
+  defp run(:incremental, state, files, build, toolchain) do
+    result(:incremental, state, files, build, toolchain)
+  rescue
+    error -> again(build, files, [], Exception.message(error))
+  end
+
+  defp result(mode, state, files, build, toolchain) do
+    foreign = foreign(build)
     state = %{state | names: sources(files, state.names)}
     base = Names.read(Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"])))
     own = state.names |> Map.values() |> Enum.concat() |> Enum.sort() |> Enum.dedup()
     made = Names.read([@made])
     for list <- [base, own, made], do: Names.atoms(list)
 
-    before = times(build, state.own)
+    before = times(build, children(build) -- foreign)
     tracer = Reads.start()
     failure = compile()
     seen = Reads.stop(tracer)
     with {kind, reason, stack} when mode == :clean <- failure, do: :erlang.raise(kind, reason, stack)
 
-    after_ = times(build, children(build) -- foreign)
-    changed = for {beam, time} <- after_, before[beam] != time, do: beam
-    beams = for {beam, _time} <- after_, into: %{}, do: {beam, if(beam in changed, do: Names.beam(Path.join(build, beam)), else: state.beams[beam])}
-    found = Names.made(Map.values(beams), [toolchain, base, own])
-    gone = for {beam, _time} <- before, not is_map_key(after_, beam), do: beam
+    now = times(build, children(build) -- foreign)
+    changed = for {beam, time} <- now, before[beam] != time, do: beam
+    gone = for {beam, _time} <- before, not is_map_key(now, beam), do: beam
+    known = MapSet.new(toolchain)
+    fresh = MapSet.new(changed)
+
+    beams =
+      for {beam, _time} <- now, into: %{} do
+        {beam, if(beam not in fresh && state.beams[beam], do: state.beams[beam], else: Names.beam(Path.join(build, beam), known))}
+      end
+
+    found = Names.made(Map.values(beams), [base, own])
 
     cond do
-      failure -> anew(build, foreign, files, [])
-      found != made and anew() < 3 -> anew(build, foreign, files, found)
-      mode == :incremental and not State.sound?(state, seen, changed ++ gone, build) -> anew(build, foreign, files, found)
+      failure -> again(build, files, [], "an error may be due to what was compiled earlier")
+      found != made and anew() < 3 -> again(build, files, found, "macros made the names #{Enum.join(Enum.take((found -- made) ++ (made -- found), 5), ", ")}")
+      mode == :incremental and not State.sound?(state, seen, changed ++ gone, build) -> again(build, files, found, "a module that was found at run time has changed")
       true -> finish(%{state | own: children(build) -- foreign, beams: beams}, seen, mode, build, found, found == made)
     end
   end
@@ -63,7 +85,8 @@ defmodule Retort.Compile do
   defp finish(state, seen, mode, build, made, settled?) do
     {watched?, projects} = projects()
     usable = watched? and settled? and not seen.commands and State.plain?(state)
-    State.save(State.add(%{state | usable: usable, projects: projects}, seen, build), build)
+    state = State.add(%{state | usable: usable, projects: projects}, seen, build)
+    State.save(state, build)
     names(made)
     File.write!(@mode, Atom.to_string(mode))
   end
@@ -76,9 +99,9 @@ defmodule Retort.Compile do
   defp anew, do: String.to_integer(System.get_env("RETORT_ANEW", "0"))
 
   # Compiles everything in another VM, with these names made first.
-  defp anew(build, foreign, files, made) do
-    IO.puts("Compiling everything anew")
-    for path <- children(build) -- foreign, do: File.rm_rf!(Path.join(build, path))
+  defp again(build, files, made, why) do
+    IO.puts("Compiling everything again: #{why}")
+    for path <- children(build) -- foreign(build), do: File.rm_rf!(Path.join(build, path))
     for {path, _hash} <- State.files(), not is_map_key(files, path), path != "config/config.exs", do: File.rm!(path)
     for path <- Map.keys(files), match?({:ok, %{type: :regular}}, File.lstat(path)), do: File.touch!(path, @epoch)
     names(made)
@@ -122,6 +145,9 @@ defmodule Retort.Compile do
       {Path.relative_to(beam, build), File.stat!(beam, time: :posix).mtime}
     end
   end
+
+  # Of the folders below, those of the dependencies: their names are listed.
+  defp foreign(build), do: for(path <- children(build), File.regular?(Path.join([build, path, ".mix/retort.names"])), do: path)
 
   # The folders that the dependencies and the applications compile to.
   defp children(build) do

@@ -17,12 +17,15 @@ defmodule Retort.Names do
 
   def atoms(names), do: Enum.each(names, fn name -> if byte_size(name) < 1021 and String.valid?(name) and String.length(name) < 256, do: _ = String.to_atom(name) end)
 
-  # Those of compiled modules that are in none of the lists and that macros have
-  # made: what the compiler itself makes is no key of anything.
+  # Those of compiled modules that are in none of the lists: macros made them.
+  # What the compiler itself makes is no key of anything.
   def made(beams, lists) do
     known = lists |> Enum.concat() |> MapSet.new()
-    Enum.sort(for names <- beams, name <- names, name not in known, not compilers?(name), uniq: true, do: name)
+    Enum.sort(for names <- beams, name <- names, name not in known, uniq: true, do: name)
   end
+
+  # Those of a compiled module that are not known and not the compiler's own.
+  def beam(file, known), do: for(name <- beam(file), name not in known, not compilers?(name), uniq: true, do: name)
 
   defp compilers?("-" <> _name), do: true
   defp compilers?("MACRO-" <> _name), do: true

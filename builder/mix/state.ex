@@ -59,6 +59,8 @@ defmodule Retort.State do
       nil -> {:clean, new(files)}
       state -> begin(state, files, build)
     end
+  rescue
+    _broken -> {:clean, new(files)}
   end
 
   defp read do
@@ -82,9 +84,11 @@ defmodule Retort.State do
       restore(state, build)
       {:incremental, state}
     else
-      {:clean, %{new(files) | own: state.own, names: state.names}}
+      {:clean, %{new(files) | names: if(names?(state.names), do: state.names, else: %{})}}
     end
   end
+
+  defp names?(names), do: Enum.all?(names, fn {hash, list} -> is_binary(hash) and Enum.all?(list, &is_binary/1) end)
 
   # Mix keeps seconds. What is compiled in the second of the state would look as
   # old as that; a clock that went back, older.
@@ -211,7 +215,7 @@ defmodule Retort.State do
         seen: Enum.uniq(keep.(state.seen) ++ seen.seen),
         declared: Enum.uniq(keep.(state.declared) ++ seen.declared),
         asked: Enum.uniq(keep.(state.asked) ++ asked),
-        usable: state.usable and Enum.all?(again, &is_map_key(known, &1))
+        usable: state.usable and Enum.all?(again, &is_map_key(known, &1)) and (state.run > 0 or map_size(known) == MapSet.size(again))
     }
   end
 

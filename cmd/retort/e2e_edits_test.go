@@ -274,7 +274,10 @@ func (e *editor) step(t *testing.T, i int, done edit) {
 	})
 }
 
-var compiling = regexp.MustCompile(`Compiling (\d+) file`)
+var (
+	compiling = regexp.MustCompile(`Compiling (\d+) file`)
+	again     = regexp.MustCompile(`Compiling everything again.*`)
+)
 
 // mode checks how a step was compiled: an incremental compilation compiles
 // few files.
@@ -293,7 +296,7 @@ func (e *editor) mode(t *testing.T, i int, done edit, log string, err error) {
 	}
 	incremental := files < all*9/10
 	if os.Getenv("RETORT_EDITS_LOG") != "" {
-		t.Logf("step %d, %s: %d of %d files compiled", i, done, files, all)
+		t.Logf("step %d, %s: %d of %d files compiled %s", i, done, files, all, again.FindString(log))
 	}
 	if err != nil {
 		return

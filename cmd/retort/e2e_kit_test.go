@@ -64,6 +64,8 @@ func TestE2E(t *testing.T) {
 	t.Run("Git", k.testGit)
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
+	t.Run("Incremental", k.testIncremental)
+	t.Run("BrokenStates", k.testBrokenStates)
 	t.Run("Edits", k.testEdits)
 }
 
