@@ -165,7 +165,9 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 			for _, name := range t.recipe.Work {
 				place.bytes += inputs[name].Size
 			}
-			turn := func(ctx context.Context) (func(), error) { return sync.OnceFunc(jobs.release), jobs.acquire(ctx, place) }
+			turn := func(ctx context.Context) (func(), error) {
+				return sync.OnceFunc(jobs.release), jobs.acquire(ctx, place)
+			}
 			layer, err := b.step(ctx, t.recipe, inputs, turn, fetches)
 			if err != nil {
 				b.event(Event{Step: t.recipe.Name, Kind: Failed, What: t.recipe.Kind, Err: err})

@@ -48,6 +48,7 @@ defmodule Retort.Compile do
     for list <- [base, own, made], do: Names.atoms(list)
 
     before = times(build, children(build) -- foreign)
+    priv = State.priv()
     tracer = Reads.start()
     failure = compile()
     seen = Reads.stop(tracer)
@@ -70,7 +71,7 @@ defmodule Retort.Compile do
       failure -> again(build, files, [], "an error may be due to what was compiled earlier")
       found != made and anew() < 3 -> again(build, files, found, "macros made the names #{Enum.join(Enum.take((found -- made) ++ (made -- found), 5), ", ")}")
       mode == :incremental and not State.sound?(state, seen, changed ++ gone, build) -> again(build, files, found, "a module that was found at run time has changed")
-      true -> finish(%{state | own: children(build) -- foreign, beams: beams}, seen, mode, build, found, found == made)
+      true -> finish(%{state | own: children(build) -- foreign, beams: beams}, seen, mode, build, found, found == made and priv == State.priv())
     end
   end
 

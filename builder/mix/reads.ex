@@ -27,7 +27,7 @@ defmodule Retort.Reads do
     Code.ensure_loaded!(Kernel.ErrorHandler)
     pattern({:elixir_compiler, :file, 2})
     pattern({:code, :ensure_loaded, 1})
-    pattern({Kernel.ErrorHandler, :ensure_compiled, 3})
+    for arity <- [3, 4], do: pattern({Kernel.ErrorHandler, :ensure_compiled, arity})
     pattern({:erlang, :open_port, 2})
     for {name, arity} <- Module.module_info(:exports), name in [:__put_attribute__, :put_attribute], arity > 2, do: attribute(name, arity)
     tracer
@@ -66,9 +66,12 @@ defmodule Retort.Reads do
 
   # A source that another compiles is one that this other reads.
   defp call(seen, pid, :elixir_compiler, :file, [file, _callback]) do
-    case {seen.owner[pid], relative(file)} do
-      {nil, source} when is_binary(source) and pid != seen.main -> %{seen | owner: Map.put(seen.owner, pid, source), sources: MapSet.put(seen.sources, source)}
-      {_owner, _source} -> look(seen, pid, file)
+    source = relative(file)
+
+    if source && Path.extname(source) == ".ex" && pid != seen.main && !seen.owner[pid] do
+      %{seen | owner: Map.put(seen.owner, pid, source), sources: MapSet.put(seen.sources, source)}
+    else
+      look(seen, pid, file)
     end
   end
 

@@ -12,6 +12,7 @@ defmodule Retort.State do
   @kept ["compile.elixir_scm", "compile.fetch"]
   @erlang ~w(.erl .hrl .xrl .yrl)
   @sources [".ex" | @erlang]
+  @foreign ~w(_build _plugins .retort deps)
   # Folders that Mix links into the build if they are there.
   @linked ~w(include priv src)
 
@@ -34,7 +35,7 @@ defmodule Retort.State do
 
   # Every file of the project with the hash of its content, and its mode.
   def files do
-    for name <- ls("."), name not in ~w(_build _plugins .retort deps), file <- walk(name), into: %{}, do: file
+    for name <- ls("."), name not in @foreign, file <- walk(name), into: %{}, do: file
   end
 
   defp walk(path) do
@@ -47,6 +48,15 @@ defmodule Retort.State do
 
   defp ls(dir), do: dir |> File.ls!() |> Enum.sort()
   def ls_if(dir), do: if(File.dir?(dir), do: ls(dir), else: [])
+
+  # What lies in folders named priv, where an application may compile to, and
+  # when it was written.
+  def priv do
+    for name <- ls("."), name not in @foreign, path <- tree(name), "priv" in Path.split(path), into: %{} do
+      stat = File.stat!(path, time: :posix)
+      {path, {stat.size, stat.mtime}}
+    end
+  end
 
   def new(files), do: %__MODULE__{files: Map.new(files, fn {path, hash} -> {path, {hash, 0}} end)}
 
@@ -248,7 +258,8 @@ defmodule Retort.State do
   def save(state, build) do
     manifests =
       for path <- state.own,
-          file <- Path.wildcard(Path.join([build, path, ".mix/**"]), match_dot: true),
+          dir = if(path == ".mix", do: path, else: Path.join(path, ".mix")),
+          file <- Path.wildcard(Path.join([build, dir, "**"]), match_dot: true),
           File.regular?(file),
           Path.basename(file) not in @kept do
         data = File.read!(file)
