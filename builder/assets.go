@@ -10,6 +10,9 @@ import (
 // StepAssets is the step that makes what browsers load.
 const StepAssets = "assets"
 
+// assetMix is the program that asset commands call as mix.
+const assetMix = "retort/bin/mix"
+
 // Assets is how the files are made that browsers load, once the application is
 // compiled.
 type Assets struct {
@@ -83,10 +86,16 @@ func quoteAll(words []string) string {
 	return strings.Join(out, " ")
 }
 
-// assetEnv is the environment of the commands: npm, where they call it, looks
-// for nothing outside.
+// assetEnv is the environment of the commands: mix compiles nothing again, and
+// npm, where they call it, looks for nothing outside.
 func (a MixApp) assetEnv() []string {
-	env := append(a.env(), "npm_config_offline=true", "npm_config_update_notifier=false", "npm_config_cache=/tmp/npm")
+	env := a.env()
+	for i, kv := range env {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			env[i] = "PATH=/retort/bin:" + path
+		}
+	}
+	env = append(env, "npm_config_offline=true", "npm_config_update_notifier=false", "npm_config_cache=/tmp/npm")
 	slices.Sort(env)
 	return env
 }

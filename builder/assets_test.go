@@ -56,6 +56,15 @@ func TestAssetPlan(t *testing.T) {
 	if slices.Contains(assets.Work, stepRest) {
 		t.Error("assets reads what only a release reads")
 	}
+	if i := slices.IndexFunc(assets.Env, func(kv string) bool { return strings.HasPrefix(kv, "PATH=/retort/bin:") }); i < 0 {
+		t.Errorf("assets has no mix of its own: %v", assets.Env)
+	}
+	scripts, _ := plan.Recipe(stepScripts)
+	for _, f := range scripts.Files {
+		if program := f.Path == assetMix; program != (f.Mode == 0o755) {
+			t.Errorf("%s has mode %o", f.Path, f.Mode)
+		}
+	}
 	release, _ := plan.Recipe(StepRelease)
 	if slices.Index(release.Work, StepAssets) != len(release.Work)-1 {
 		t.Errorf("release reads %v: the assets do not lie over the rest", release.Work)

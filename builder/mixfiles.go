@@ -42,6 +42,7 @@ var scripts = sync.OnceValue(func() map[string][]byte {
 		"etc/group":  []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
 		"etc/passwd": []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
 	}
+	out[assetMix] = []byte("#!/bin/sh\nexec /usr/bin/elixir -pa /retort/ebin -e 'Retort.Assets.main()' -- \"$@\"\n")
 	files, err := mixFiles.ReadDir("mix")
 	if err != nil {
 		panic(err) // the program is built wrongly
@@ -59,7 +60,11 @@ var scripts = sync.OnceValue(func() map[string][]byte {
 func scriptRecipe() layers.Recipe {
 	var files []layers.SourceFile
 	for name, text := range scripts() {
-		files = append(files, layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(text), Size: int64(len(text))})
+		f := layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(text), Size: int64(len(text))}
+		if name == assetMix {
+			f.Mode = 0o755
+		}
+		files = append(files, f)
 	}
 	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
 	return filesRecipe(stepScripts, files)

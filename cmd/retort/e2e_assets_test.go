@@ -181,6 +181,9 @@ func (k *kit) changedAssets(t *testing.T, o start, s app) {
 	if r := k.must(t, o, "exec", "--at", "assets", "--", "node", "assets/node_modules/.bin/esbuild", "--version"); r.stdout != "0.25.4\n" {
 		t.Errorf("esbuild at assets: %s", r)
 	}
+	if r := k.must(t, o, "exec", "--at", "assets", "--", "mix", "do", "compile", "--verbose", "+", "run", "-e", "IO.puts(Web.static())"); strings.Contains(r.stdout, "Compil") || !strings.HasSuffix(r.stdout, "/priv/static\n") {
+		t.Errorf("mix at assets: %s", r)
+	}
 	if r := k.must(t, o, "explain", "assets"); !strings.Contains(r.stdout, "(npm:assets/node_modules/mustache)") {
 		t.Errorf("explain: %s", r)
 	}
