@@ -20,6 +20,7 @@ defmodule Retort.Compile do
     # First of all: the order of what follows differs between the two ways.
     toolchain = Names.read(["/retort/names"])
     Names.atoms(toolchain)
+    Retort.Files.sort()
     config(System.argv())
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = State.files()

@@ -47,6 +47,7 @@ end
 
 defmodule Retort.Dep do
   def main do
+    Retort.Files.sort()
     [app | facts] = System.argv()
     prepare(app, facts)
     objects = objects(app)
