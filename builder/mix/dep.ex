@@ -53,6 +53,7 @@ defmodule Retort.Dep do
     objects = objects(app)
     # Mix takes away the path of modules that no dependency has.
     for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
+    intern(app)
     Mix.start()
     Mix.shell(Retort.Shell)
     Mix.CLI.main(["deps.compile", app])
@@ -112,6 +113,18 @@ defmodule Retort.Dep do
   end
 
   defp dirs(app), do: ["deps/#{app}", Path.join([System.fetch_env!("MIX_BUILD_PATH"), "lib", app])]
+
+  # Makes the atoms of what is below it and of its own source: see names.ex.
+  # rebar3 and make have virtual machines of their own.
+  defp intern(app) do
+    [source, build] = dirs(app)
+
+    if File.exists?(Path.join(source, "mix.exs")) do
+      Retort.Names.intern(["/retort/names" | Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true)])
+      names = for file <- Path.wildcard(Path.join(source, "**/*.{ex,exs}")), name <- Retort.Names.source(file), do: name
+      names |> Enum.sort() |> Retort.Names.atoms()
+    end
+  end
 
   # Writes the names that the compiled modules hold. What is compiled later
   # makes atoms of them in this order before anything else, so that the order
