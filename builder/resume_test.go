@@ -186,3 +186,29 @@ func TestResumeLeavesNothing(t *testing.T) {
 		t.Errorf("the second run found %q, want %q", engine.found[1], want)
 	}
 }
+
+// TestResumeKeepsWhatChanged: a file that a program only touched, to give it
+// another time, is none that it made.
+func TestResumeKeepsWhatChanged(t *testing.T) {
+	content := map[string]string{"out/same": "same", "out/other": "other", "out/longer": "longer", "dep": "dep"}
+	engine := newResumable()
+	engine.leave = map[string]string{"out/same": "same", "out/other": "OTHER", "out/longer": "longer still", "out/new": "new"}
+	b := newBuilder(t, engine, content)
+	plan := compilation(content)
+	plan.Recipes[0], plan.Recipes[1] = source(content, "deps", "dep"), source(content, "code", "out/longer", "out/other", "out/same")
+	done, err := b.Realise(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := b.Store.Entries(t.Context(), done["compile"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Path)
+	}
+	if got, want := strings.Join(names, " "), "out out/longer out/new out/other out/result"; got != want {
+		t.Errorf("the layer has %q, want %q", got, want)
+	}
+}

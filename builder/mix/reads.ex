@@ -24,7 +24,7 @@ defmodule Retort.Reads do
     :erlang.trace(:all, true, [:call, :procs, {:tracer, tracer}])
     for {name, arity} <- @low_calls, do: :erlang.trace_pattern({:prim_file, name, arity}, true, [])
     for {name, arity} <- @file_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
-    Code.ensure_loaded!(Kernel.ErrorHandler)
+    for module <- [:elixir_compiler, Kernel.ErrorHandler, Module], do: {:module, _} = :code.ensure_loaded(module)
     pattern({:elixir_compiler, :file, 2})
     pattern({:code, :ensure_loaded, 1})
     for arity <- [3, 4], do: pattern({Kernel.ErrorHandler, :ensure_compiled, arity})

@@ -272,7 +272,9 @@ func (e *editor) addImpl(out *edit) bool {
 var extraField = regexp.MustCompile(`, extra: [0-9]+`)
 
 func (e *editor) changeStruct(out *edit) bool {
-	name, ok := e.pick(func(name string) bool { return module(name) && strings.Contains(e.tree[name], "defstruct ") && !strings.Contains(name, "earmark") && !e.isAdded(name) })
+	name, ok := e.pick(func(name string) bool {
+		return module(name) && strings.Contains(e.tree[name], "defstruct ") && !strings.Contains(name, "earmark") && !e.isAdded(name)
+	})
 	if !ok {
 		return false
 	}
