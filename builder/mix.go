@@ -118,7 +118,7 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 			Root: root.Root, Over: root.Over,
 			Work:    append(work, a.generated()...),
 			Dir:     projectDir,
-			Argv:    []string{"/usr/bin/mix", "run", "--no-compile", "--no-deps-check", "--no-start", "/retort/project.exs"},
+			Argv:    []string{"/usr/bin/mix", "run", "--no-compile", "--no-deps-check", "--no-start", "/retort/project.exs", "--no-listeners"},
 			Env:     a.env(),
 			Outputs: []layers.Output{{Path: ".retort"}},
 		},
@@ -166,7 +166,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Name: StepCompile, Kind: layers.Run, Platform: a.Platform,
 		Root: native.Root, Over: withTools(native.Over),
 		Work: slices.Concat(work, []string{stepCode}, a.generated()),
-		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: withEnv(a.parallelEnv(), environ),
+		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: cleanMemory(withEnv(a.parallelEnv(), environ)),
 		Outputs: p.compiled(),
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
 	}

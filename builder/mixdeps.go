@@ -192,7 +192,7 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 			work = append(work, "plugin:"+plugin.App)
 		}
 	}
-	environ := withEnv(g.app.env(), nifEnv(nif))
+	environ := cleanMemory(withEnv(g.app.env(), nifEnv(nif)))
 	if archive, ok := precompiled(nif, g.app.Platform); ok {
 		root.Recipes = append(root.Recipes, archive)
 		work = append(work, archive.Name)

@@ -196,6 +196,7 @@ func TestResumeKeepsWhatChanged(t *testing.T) {
 	b := newBuilder(t, engine, content)
 	plan := compilation(content)
 	plan.Recipes[0], plan.Recipes[1] = source(content, "deps", "dep"), source(content, "code", "out/longer", "out/other", "out/same")
+	plan.Recipes[2].Outputs = append([]layers.Output{{Path: "_build"}}, plan.Recipes[2].Outputs...)
 	done, err := b.Realise(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ defmodule Retort.Compile do
     toolchain = Names.read(["/retort/names"])
     Names.atoms(toolchain)
     Retort.Files.sort()
+    Retort.Steady.begin()
     config(System.argv())
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = State.files()

@@ -54,6 +54,7 @@ defmodule Retort.Dep do
     # Mix takes away the path of modules that no dependency has.
     for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
     intern(app)
+    Retort.Steady.begin()
     Mix.start()
     Mix.shell(Retort.Shell)
     Mix.CLI.main(["deps.compile", app])
