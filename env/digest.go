@@ -11,7 +11,7 @@ import (
 
 // lockFormat salts LockDigest. It changes when the text below or its meaning
 // does, which makes all locks stale.
-const lockFormat = "retort manifest for lock 1"
+const lockFormat = "retort manifest for lock 2"
 
 // LockDigest is the sha256 of the parts of the manifest that its lock depends
 // on: toolchain, base, nif, packages of generate and assets,

@@ -15,7 +15,7 @@ func TestLockDigestGolden(t *testing.T) {
 	}
 	m := parse(t, string(data))
 	golden(t, "every-key.locktext.golden", m.lockText())
-	if got, want := m.LockDigest().String(), "sha256:e21518f28b9cb4fbf9d2c0aa15630fca4ca302d688812e452fd36242c954db2a"; got != want {
+	if got, want := m.LockDigest().String(), "sha256:245511ccbdcd59ed0cf759a6f4b83cd10cafb170a7554892bc2b5a4e3651627c"; got != want {
 		t.Errorf("LockDigest: %s, want %s", got, want)
 	}
 }
