@@ -12,23 +12,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropCopies removes from an overlay's upper directory, below one of its
-// folders, what is there only because a program touched it: files equal to those
-// of the lower directories, and folders that hold nothing else. Which files a
-// program touches depends on where it began; what it writes does not.
-func dropCopies(w *Work, folder string) error {
-	root := filepath.Join(w.Upper, filepath.FromSlash(folder))
+// dropCopies removes from an overlay's upper directory what is there only
+// because a program touched it: files equal to those of the lower directories,
+// and folders that hold nothing else. Which files a program touches depends on
+// where it began; what it writes does not. The folder except is left alone.
+func dropCopies(w *Work, except string) error {
+	skip := filepath.Join(w.Upper, filepath.FromSlash(except))
 	type entry struct {
 		rel  string
 		info fs.FileInfo
 	}
 	var found []entry
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if path == root && errors.Is(err, fs.ErrNotExist) {
-			return fs.SkipAll
-		}
-		if err != nil {
+	err := filepath.WalkDir(w.Upper, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
+		case path == w.Upper:
+			return nil
+		case path == skip:
+			return fs.SkipDir
 		}
 		rel, err := filepath.Rel(w.Upper, path)
 		if err != nil {

@@ -190,12 +190,12 @@ func TestResumeLeavesNothing(t *testing.T) {
 // TestResumeKeepsWhatChanged: a file that a program only touched, to give it
 // another time, is none that it made.
 func TestResumeKeepsWhatChanged(t *testing.T) {
-	content := map[string]string{"out/same": "same", "out/other": "other", "out/longer": "longer", "dep": "dep"}
+	content := map[string]string{"out/touched/same": "same", "out/same": "same", "out/other": "other", "out/longer": "longer", "dep": "dep"}
 	engine := newResumable()
-	engine.leave = map[string]string{"out/same": "same", "out/other": "OTHER", "out/longer": "longer still", "out/new": "new"}
+	engine.leave = map[string]string{"out/touched/same": "same", "out/same": "same", "out/other": "OTHER", "out/longer": "longer still", "out/new": "new"}
 	b := newBuilder(t, engine, content)
 	plan := compilation(content)
-	plan.Recipes[0], plan.Recipes[1] = source(content, "deps", "dep"), source(content, "code", "out/longer", "out/other", "out/same")
+	plan.Recipes[0], plan.Recipes[1] = source(content, "deps", "dep"), source(content, "code", "out/longer", "out/other", "out/same", "out/touched/same")
 	plan.Recipes[2].Outputs = append([]layers.Output{{Path: "_build"}}, plan.Recipes[2].Outputs...)
 	done, err := b.Realise(t.Context(), plan)
 	if err != nil {

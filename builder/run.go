@@ -50,10 +50,8 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 	var state, made []byte
 	if r.Resumes != nil {
 		state, made = readOut(p.Work.Upper, stateFile, maxState), readOut(p.Work.Upper, madeFile, maxMade)
-		for _, o := range r.Outputs[1:] { // of the first, the program begins anew or from all
-			if err := dropCopies(p.Work, o.Path); err != nil {
-				return layers.Layer{}, fmt.Errorf("sort out what %s wrote: %w", r.Name, err)
-			}
+		if err := dropCopies(p.Work, r.Outputs[0].Path); err != nil {
+			return layers.Layer{}, fmt.Errorf("sort out what %s wrote: %w", r.Name, err)
 		}
 		if resumed(p.Work.Upper) {
 			if key, err = incrementalKey(r, inputs); err != nil {

@@ -89,11 +89,19 @@ defmodule Retort.State do
     removed = for path <- Map.keys(state.files), not is_map_key(files, path), do: path
     edited = for {path, {hash, _seen}} <- state.files, is_map_key(files, path), files[path] != hash, do: path
 
-    if state.usable and await(state.time) and harmless?(state, files, added, removed, edited, build) do
+    obstacle =
+      cond do
+        not state.usable -> "the last compilation cannot be continued"
+        not await(state.time) -> "the clock went back"
+        true -> obstacle(state, files, added, removed, edited, build)
+      end
+
+    if obstacle == nil do
       state = %{state | run: state.run + 1, files: age(state, files, added ++ edited, removed)}
       restore(state, build)
       {:incremental, state}
     else
+      IO.puts("Compiling everything: #{obstacle}")
       {:clean, %{new(files) | names: if(names?(state.names), do: state.names, else: %{})}}
     end
   end
@@ -124,27 +132,28 @@ defmodule Retort.State do
     end
   end
 
-  # Whether Mix will recompile all that these changes concern.
-  defp harmless?(state, files, added, removed, edited, build) do
-    changed = added ++ removed ++ edited
-    sources = MapSet.new(changed)
-    seen = for {source, path} <- state.seen, source not in sources, {source, path} not in state.declared, uniq: true, do: path
+  # What Mix would not notice of these changes, or nil.
+  defp obstacle(state, files, added, removed, edited, build) do
+    changed = MapSet.new(added ++ removed ++ edited)
+    seen = for {source, path} <- state.seen, source not in changed, {source, path} not in state.declared, uniq: true, do: path
     declared = for {_source, path} <- state.declared, uniq: true, do: path
     dirs = for {_dir, _app, dirs} <- state.projects, dir <- dirs, do: dir <> "/"
 
-    linked(state.files) == linked(files) and
-      not (removed != [] and compile_env?(state, build)) and
-      not Enum.any?(changed, fn path -> Enum.any?(seen, &same?(&1, path)) end) and
-      not Enum.any?(added ++ removed, fn path -> Enum.any?(parents(path), &Enum.any?(seen, fn seen -> same?(seen, &1) end)) end) and
-      Enum.all?(changed, fn path ->
-        cond do
-          Path.extname(path) in @sources and Enum.any?(dirs, &String.starts_with?(path, &1)) -> true
-          Enum.any?(declared, &same?(&1, path)) -> true
-          Enum.any?(state.reads, &same?(&1, path)) -> false
-          path in edited -> true
-          true -> not Enum.any?(parents(path), fn parent -> parent != "." and Enum.any?(state.lists, &same?(&1, parent)) end)
-        end
-      end)
+    watched? = fn path ->
+      (Path.extname(path) in @sources and String.starts_with?(path, dirs)) or Enum.any?(declared, &same?(&1, path))
+    end
+
+    listed? = fn path, lists -> Enum.any?(parents(path), fn parent -> parent != "." and Enum.any?(lists, &same?(&1, parent)) end) end
+
+    cond do
+      linked(state.files) != linked(files) -> "a folder that Mix links came or went"
+      removed != [] and compile_env?(state, build) -> "a module may have read configuration"
+      path = Enum.find(changed, fn path -> Enum.any?(seen, &same?(&1, path)) end) -> "a module reads #{path} without declaring it"
+      path = Enum.find(added ++ removed, &("." in seen or listed?.(&1, seen))) -> "a module lists the folder of #{path}"
+      path = Enum.find(changed, fn path -> not watched?.(path) and Enum.any?(state.reads, &same?(&1, path)) end) -> "#{path} is read while compiling"
+      path = Enum.find(added ++ removed, &(not watched?.(&1) and listed?.(&1, state.lists))) -> "the folder of #{path} is listed while compiling"
+      true -> nil
+    end
   end
 
   defp linked(files) do

@@ -73,10 +73,8 @@ type editor struct {
 	tree    tree
 	last    []tree // those before the latest edits
 
-	steps, incremental, kept int // compiled, of those incrementally, of those as expected
-	differ                   []string
-	clean                    errgroup.Group
-	failures                 chan string
+	steps, incremental int // compiled, and of those incrementally
+	clean              errgroup.Group
 }
 
 // A tree is a project's files: a content, or the target of a symbolic link
@@ -104,7 +102,7 @@ func (k *kit) editor(t *testing.T, project string, real bool) *editor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &editor{tree: tree{}, failures: make(chan string, 1000)}
+	e := &editor{tree: tree{}}
 	for _, f := range archive.Files {
 		e.tree[f.Name] = string(f.Data)
 	}
@@ -210,10 +208,6 @@ func (e *editor) run(t *testing.T, edits int) {
 	if err := e.clean.Wait(); err != nil {
 		t.Error(err)
 	}
-	close(e.failures)
-	for f := range e.failures {
-		t.Error(f)
-	}
 	t.Logf("%d compilations, %d of them incremental", e.steps, e.incremental)
 	if edits >= 50 && e.incremental*2 < e.steps {
 		t.Errorf("only %d of %d compilations were incremental", e.incremental, e.steps)
@@ -264,11 +258,11 @@ func (e *editor) step(t *testing.T, i int, done edit) {
 			return fmt.Errorf("step %d, %s: clean: %w", i, done, wantErr)
 		}
 		if (err == nil) != (wantErr == nil) {
-			e.failures <- fmt.Sprintf("step %d, %s: incremental: %v; clean: %v", i, done, err, wantErr)
+			t.Errorf("step %d, %s: incremental: %v; clean: %v", i, done, err, wantErr)
 			return nil
 		}
 		if err == nil && want[builder.StepCompile].DiffID != layer.DiffID {
-			e.failures <- fmt.Sprintf("step %d, %s: differs from a clean compilation in\n%s", i, done, e.difference(layer, want[builder.StepCompile]))
+			t.Errorf("step %d, %s: differs from a clean compilation in\n%s", i, done, e.difference(layer, want[builder.StepCompile]))
 		}
 		return nil
 	})
@@ -276,7 +270,7 @@ func (e *editor) step(t *testing.T, i int, done edit) {
 
 var (
 	compiling = regexp.MustCompile(`Compiling (\d+) file`)
-	again     = regexp.MustCompile(`Compiling everything again.*`)
+	again     = regexp.MustCompile(`Compiling everything.*`)
 )
 
 // mode checks how a step was compiled: an incremental compilation compiles
