@@ -15,6 +15,7 @@ import (
 const (
 	StepProject = "project"
 	stepTools   = "tools"
+	stepPlugins = "plugins"
 	StepCompile = "compile"
 	StepRelease = "release"
 	stepScripts = "scripts"

@@ -141,7 +141,7 @@ func TestDependencyRecipe(t *testing.T) {
 			`jason|dep={:jason, ">= 0.0.0", override: true}|lock="jason": {:hex, :jason}|config=jason Amo=|config=logger Ag==`,
 		},
 		{
-			"dep:jiffy", "hex:jiffy plugin:pc", "deb:elixir deb:gcc", "deb:libjiffy-dev configure:native:jiffy scripts compilers tools",
+			"dep:jiffy", "hex:jiffy plugin:pc plugins", "deb:elixir deb:gcc", "deb:libjiffy-dev configure:native:jiffy scripts compilers tools",
 			`jiffy|dep={:jiffy, ">= 0.0.0", override: true, env: :prod}|lock="jiffy": {:hex, :jiffy}|config=jiffy AQ==|config=logger Ag==|plugin=pc`,
 		},
 		{

@@ -88,8 +88,8 @@ func (g depGraph) wanted() []ProjectDep {
 // steps plans the sources of the dependencies and their compilation. sources
 // and compiled name the steps that later ones build on.
 func (g depGraph) steps() (recipes []layers.Recipe, sources, compiled []string, err error) {
-	for _, plugin := range g.app.Plugins {
-		recipes = append(recipes, hexRecipe("plugin:"+plugin.App, "_plugins/"+plugin.App, plugin))
+	if recipes, err = g.plugins(); err != nil {
+		return nil, nil, nil, err
 	}
 	for _, d := range g.wanted() {
 		source, err := g.source(d)
@@ -107,6 +107,31 @@ func (g depGraph) steps() (recipes []layers.Recipe, sources, compiled []string, 
 		}
 	}
 	return recipes, sources, compiled, nil
+}
+
+// plugins plans the sources of the rebar3 plugins and their compilation, once
+// for all dependencies.
+func (g depGraph) plugins() ([]layers.Recipe, error) {
+	if len(g.app.Plugins) == 0 {
+		return nil, nil
+	}
+	root, err := g.app.root(Need{})
+	if err != nil {
+		return nil, err
+	}
+	var out []layers.Recipe
+	compile := layers.Recipe{
+		Name: stepPlugins, Kind: layers.Run, Platform: g.app.Platform,
+		Root: root.Root, Over: withTools(root.Over),
+		Dir: projectDir, Argv: tool("Plugins"), Env: g.app.env(),
+		Outputs: []layers.Output{{Path: "_compiled"}},
+	}
+	for _, plugin := range g.app.Plugins {
+		source := hexRecipe("plugin:"+plugin.App, "_plugins/"+plugin.App, plugin)
+		out = append(out, source)
+		compile.Work, compile.Argv = append(compile.Work, source.Name), append(compile.Argv, plugin.App)
+	}
+	return append(out, compile), nil
 }
 
 // sourceStep names the step that holds a dependency's source.
@@ -190,6 +215,9 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 		for _, plugin := range g.app.Plugins {
 			argv = append(argv, "plugin="+plugin.App)
 			work = append(work, "plugin:"+plugin.App)
+		}
+		if len(g.app.Plugins) > 0 {
+			work = append(work, stepPlugins)
 		}
 	}
 	environ := cleanMemory(withEnv(g.app.env(), nifEnv(nif)))

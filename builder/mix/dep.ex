@@ -75,10 +75,7 @@ defmodule Retort.Dep do
       facts -> File.write!("config/config.exs", ["import Config\n", Enum.map(facts, &config/1), native])
     end
 
-    for plugin <- all.("plugin") do
-      File.mkdir_p!("deps/#{app}/_checkouts")
-      File.cp_r!("_plugins/#{plugin}", "deps/#{app}/_checkouts/#{plugin}")
-    end
+    for plugin <- all.("plugin"), do: Retort.Plugins.checkout("deps/#{app}", plugin)
   end
 
   defp project(deps) do
