@@ -18,31 +18,35 @@ import (
 // is compiled; the value is in its BEAM file.
 var probes = map[string]string{
 	// What a program may never learn: where, as whom and beside what it runs.
-	"Env":        `System.get_env() |> Enum.sort() |> inspect(limit: :infinity, printable_limit: :infinity)`,
-	"Host":       `inspect({:inet.gethostname(), node(), :net_adm.localhost()})`,
-	"User":       `inspect({System.cmd("id", []), System.user_home(), File.read!("/etc/passwd"), File.stat!(".").uid})`,
-	"Umask":      `inspect(System.cmd("sh", ["-c", "umask; touch /tmp/f; stat -c %a /tmp/f"]))`,
-	"Path":       `inspect({File.cwd!(), __ENV__.file, System.argv(), :code.root_dir()})`,
-	"Zone":       `inspect({:calendar.universal_time_to_local_time({{2026, 7, 1}, {12, 0, 0}}), System.cmd("date", ["-d", "@1751371200"])})`,
-	"Locale":     `inspect({:io.getopts() |> Keyword.get(:encoding), :file.native_name_encoding(), System.cmd("locale", [])})`,
-	"Schedulers": `inspect({System.schedulers_online(), :erlang.system_info(:schedulers)})`,
-	"Limits":     `inspect(System.cmd("bash", ["-c", "ulimit -a"]))`,
-	"Files":      `inspect({System.cmd("sh", ["-c", "ls -l /proc/self/fd | wc -l"]), File.ls!("lib"), File.ls!("/")})`,
-	"Stat":       `inspect({File.stat!(__ENV__.file, time: :posix).mtime, File.stat!("lib", time: :posix).mtime, File.stat!(__ENV__.file).mode})`,
-	"Net":        `inspect({:inet.getifaddrs(), :gen_tcp.connect({127, 0, 0, 1}, 80, [], 500)})`,
-	"Pid":        `inspect(System.pid())`,
+	"Env":    `System.get_env() |> Enum.sort() |> inspect(limit: :infinity, printable_limit: :infinity)`,
+	"Host":   `inspect({:inet.gethostname(), node(), :net_adm.localhost()})`,
+	"User":   `inspect({System.cmd("id", []), System.user_home(), File.read!("/etc/passwd"), File.stat!(".").uid})`,
+	"Umask":  `inspect(System.cmd("sh", ["-c", "umask; touch /tmp/f; stat -c %a /tmp/f"]))`,
+	"Path":   `inspect({File.cwd!(), __ENV__.file, System.argv(), :code.root_dir()})`,
+	"Zone":   `inspect({:calendar.universal_time_to_local_time({{2026, 7, 1}, {12, 0, 0}}), System.cmd("date", ["-d", "@1751371200"])})`,
+	"Locale": `inspect({:io.getopts() |> Keyword.get(:encoding), :file.native_name_encoding(), System.cmd("locale", [])})`,
+	"Limits": `inspect(System.cmd("bash", ["-c", "ulimit -a"]))`,
+	"Files":  `inspect({System.cmd("sh", ["-c", "ls -l /proc/self/fd | wc -l"]), File.ls!("lib"), File.ls!("/")})`,
+	"Stat":   `inspect({File.stat!(__ENV__.file, time: :posix).mtime, File.stat!("lib", time: :posix).mtime, File.stat!(__ENV__.file).mode})`,
+	"Net":    `inspect({:inet.getifaddrs(), :gen_tcp.connect({127, 0, 0, 1}, 80, [], 500)})`,
+	"Pid":    `inspect(System.pid())`,
+	// What Elixir and OTP 27 would show by chance: counters of macro variables,
+	// and bytes of compiled regular expressions that PCRE leaves unset.
+	"Counter": `inspect(for name <- [:a, :b], do: Macro.unique_var(name, Enum))`,
+	"Regex":   `inspect(~r/(a)\1(?<x>b)\k<x>(?<longer>c)/.re_pattern, limit: :infinity)`,
 	// What no sandbox can hide from a program that asks. The matrix must see it.
 	"Time":   `inspect(System.os_time())`,
 	"Random": `inspect(:crypto.strong_rand_bytes(16))`,
 	// What no namespace covers. It is the same under most variations.
 	"Processors": `inspect(System.cmd("nproc", []))`,
+	"Schedulers": `inspect({System.schedulers_online(), :erlang.system_info(:schedulers)})`,
 	"Priority":   `inspect(System.cmd("nice", []))`,
 }
 
 // Probes that differ between any two builds, and those that may.
 var (
 	leaks   = []string{"Time", "Random"}
-	visible = []string{"Processors", "Priority"}
+	visible = []string{"Processors", "Schedulers", "Priority"}
 )
 
 // canary is a project whose modules hold what they saw when they were compiled.
