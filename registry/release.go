@@ -60,6 +60,9 @@ func readRelease(t Tree, name string) (release, error) {
 		"erts-" + r.erts + "/bin/erlexec", "erts-" + r.erts + "/bin/beam.smp",
 		r.dir("start.boot"), r.dir("start_clean.boot"), r.dir("sys.config"), r.dir("vm.args"), r.dir(r.name + ".rel"),
 	} {
+		if !have[p] && strings.HasPrefix(p, "erts-") {
+			return release{}, fmt.Errorf("read release %s: no file %s: the release must bring its runtime system: set include_erts: true for it in mix.exs", r.name, p)
+		}
 		if !have[p] {
 			return release{}, fmt.Errorf("read release %s: no file %s", r.name, p)
 		}

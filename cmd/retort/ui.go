@@ -17,6 +17,7 @@ import (
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/debian"
 	"github.com/retort-build/retort/internal/fetch"
+	"github.com/retort-build/retort/registry"
 )
 
 // The rules of the terminal. Results go to stdout, one a line, for machines;
@@ -137,6 +138,10 @@ func (t *terminal) fail(err error, code int) {
 	var gone *fetch.NotFoundError
 	if errors.As(err, &gone) {
 		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
+	}
+	var shell *registry.ShellError
+	if errors.As(err, &shell) {
+		t.hint("add shell = true to [image] in toolchain.toml and run retort lock, or take what needs a shell out of rel/env.sh.eex")
 	}
 	if suites := expiredSuites(err); len(suites) > 0 {
 		t.hint("to take it all the same, name it in toolchain.toml: [base] allow_expired = [%s]", strings.Join(suites, ", "))
