@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"path"
 )
 
 // Assets is how the files are made that browsers load: after the application
@@ -45,9 +46,9 @@ type Tool struct {
 // MaxTool bounds the bytes of a tool's file.
 const MaxTool = 1 << 30
 
-// PublicNPM is the npm registry that manifests and locks name. Whoever fetches
-// may ask another in its place.
-const PublicNPM = "https://registry.npmjs.org/"
+// NPM begins the address of a file at the npm registry, whichever one that is:
+// manifests and locks name none. Its path at the registry follows.
+const NPM = "npm:"
 
 // tailwind is how the Mix packages tailwind and tailwindcss name their program.
 const tailwind = "https://github.com/tailwindlabs/tailwindcss/releases/download/v{version}/tailwindcss-linux-{cpu}"
@@ -56,7 +57,7 @@ const tailwind = "https://github.com/tailwindlabs/tailwindcss/releases/download/
 // Mix packages of their names run, at the places where these look.
 var knownTools = map[string]AssetTool{
 	"esbuild": {
-		URL:  PublicNPM + "@esbuild/linux-{cpu}/-/linux-{cpu}-{version}.tgz",
+		URL:  NPM + "@esbuild/linux-{cpu}/-/linux-{cpu}-{version}.tgz",
 		File: "package/bin/esbuild", Path: "_build/esbuild-linux-{cpu}",
 	},
 	"tailwind":    {URL: tailwind, Path: "_build/tailwind-linux-{cpu}"},
@@ -178,12 +179,28 @@ func withoutPlaceholders(s string) (string, error) {
 func checkToolURL(s string) (string, error) {
 	plain, err := withoutPlaceholders(s)
 	if err == nil {
-		_, err = checkURL(plain)
+		err = checkAddress(plain)
 	}
 	if err != nil {
 		return "", err
 	}
 	return s, nil
+}
+
+// checkAddress refuses what is neither a URL nor a path at the npm registry.
+func checkAddress(s string) error {
+	rest, ok := strings.CutPrefix(s, NPM)
+	if !ok {
+		u, err := checkURL(s)
+		if err == nil && u != s {
+			err = errors.New("URL ends in a slash")
+		}
+		return err
+	}
+	if rest == "" || len(s) > 2048 || strings.ContainsAny(rest, "?#\\%:") || path.Clean("/"+rest) != "/"+rest {
+		return fmt.Errorf("%s: want npm: and a path at the npm registry, such as npm:sass/-/sass-1.0.0.tgz", quote(s))
+	}
+	return nil
 }
 
 func checkToolPath(s string) (string, error) {

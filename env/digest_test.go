@@ -15,7 +15,7 @@ func TestLockDigestGolden(t *testing.T) {
 	}
 	m := parse(t, string(data))
 	golden(t, "every-key.locktext.golden", m.lockText())
-	if got, want := m.LockDigest().String(), "sha256:245511ccbdcd59ed0cf759a6f4b83cd10cafb170a7554892bc2b5a4e3651627c"; got != want {
+	if got, want := m.LockDigest().String(), "sha256:bbf52d2d0b8e38e2146604bf23fea51bd113460b3534d1c642607f01ef0017a4"; got != want {
 		t.Errorf("LockDigest: %s, want %s", got, want)
 	}
 }

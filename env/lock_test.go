@@ -54,9 +54,9 @@ func sample() *Lock {
 		},
 		Plugins: []HexPin{{Name: "pc", Version: "1.15.0", Repo: "hexpm", Inner: sum("inner"), Outer: sum("outer")}},
 		Tools: []Tool{
-			{Platform: LinuxAMD64, Name: "esbuild", Version: "0.25.4", URL: PublicNPM + "@esbuild/x.tgz", Size: 4_000_000, Digest: sum("esbuild amd64")},
+			{Platform: LinuxAMD64, Name: "esbuild", Version: "0.25.4", URL: NPM + "@esbuild/x.tgz", Size: 4_000_000, Digest: sum("esbuild amd64")},
 			{Platform: LinuxAMD64, Name: "tailwind", Version: "4.1.7", URL: "https://example.org/tailwind", Size: 100_000_000, Digest: sum("tailwind")},
-			{Platform: LinuxARM64, Name: "esbuild", Version: "0.25.4", URL: PublicNPM + "@esbuild/x.tgz", Size: 3_900_000, Digest: sum("esbuild arm64")},
+			{Platform: LinuxARM64, Name: "esbuild", Version: "0.25.4", URL: NPM + "@esbuild/x.tgz", Size: 3_900_000, Digest: sum("esbuild arm64")},
 		},
 		Sets: map[Platform]map[string][]string{
 			LinuxAMD64: {"toolchain": {"g++", "libc6"}, "image": nil, "nif.jiffy.build": {"g++"}},
@@ -138,8 +138,8 @@ func TestValidateLock(t *testing.T) {
 		{"tool name", func(l *Lock) { l.Tools[1].Name = "../x" }, `tools[1].name: "../x": want the name of a tool`},
 		{"tool version", func(l *Lock) { l.Tools[1].Version = "" }, `tools[1].version: "": want an exact version`},
 		{"tool for any platform", func(l *Lock) { l.Tools[1].Platform = Any }, `tools[1].arch: unknown platform "any"`},
-		{"tool with a password", func(l *Lock) { l.Tools[1].URL = "https://me:secret@example.org/x" }, `tools[1].url: want a URL without user`},
-		{"tool with a query", func(l *Lock) { l.Tools[1].URL += "?x" }, `tools[1].url: want a URL without user`},
+		{"tool with a password", func(l *Lock) { l.Tools[1].URL = "https://me:secret@example.org/x" }, `tools[1].url: URL holds a user`},
+		{"tool with a query", func(l *Lock) { l.Tools[1].URL += "?x" }, `tools[1].url: URL has a query`},
 		{"tool size", func(l *Lock) { l.Tools[1].Size = -1 }, `tools[1].size: -1: want 1 to 1073741824 bytes`},
 		{"tool digest", func(l *Lock) { l.Tools[1].Digest = "x" }, `tools[1].digest: "x": want a sha256 digest`},
 		{"package order", func(l *Lock) { slices.Reverse(l.Packages) }, `packages.amd64[base-files].name: out of order`},

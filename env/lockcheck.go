@@ -194,9 +194,7 @@ func (c *lockChecker) tools(all []Tool) {
 		if !slices.Contains(Platforms(), t.Platform) {
 			c.fail(at+"arch", fmt.Errorf("unknown platform %s", quote(string(t.Platform))))
 		}
-		if u, err := checkURL(t.URL); err != nil || u != t.URL {
-			c.fail(at+"url", errors.New("want a URL without user, query and slash at its end"))
-		}
+		c.fail(at+"url", checkAddress(t.URL))
 		if t.Size <= 0 || t.Size > MaxTool {
 			c.fail(at+"size", fmt.Errorf("%d: want 1 to %d bytes", t.Size, int64(MaxTool)))
 		}

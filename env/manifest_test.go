@@ -94,7 +94,7 @@ func TestEveryKey(t *testing.T) {
 			Outputs: []string{"priv/static", "priv/gettext"},
 			Tools: []AssetTool{
 				{
-					Name: "esbuild", Version: "0.25.4", URL: "https://registry.npmjs.org/@esbuild/linux-x64/-/linux-x64-0.25.4.tgz",
+					Name: "esbuild", Version: "0.25.4", URL: "npm:@esbuild/linux-x64/-/linux-x64-0.25.4.tgz",
 					File: "package/bin/esbuild", Path: "_build/esbuild-linux-x64",
 				},
 				{

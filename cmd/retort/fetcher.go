@@ -47,7 +47,7 @@ func (w *workspace) fetcher(warn func(format string, args ...any)) (*fetcher, er
 		return nil, err
 	}
 	f := &fetcher{
-		npm: npm.Registry{Base: registry}, client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
+		npm: registry, client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
 		packages: make(map[digest.Digest]env.Package, len(w.lock.Packages)),
 	}
 	for _, p := range w.lock.Packages {
@@ -74,7 +74,11 @@ func (f *fetcher) Fetch(ctx context.Context, r *layers.Recipe, to fetch.Sink, pr
 		_, err = f.client.Get(ctx, req, to)
 		return f.hex.explain(locked[0], err)
 	case layers.UnpackNPM, layers.UnpackTool:
-		req.URLs, req.MaxSize = []string{f.npm.Locate(r.Archive.URL)}, npm.MaxTarball
+		urls, err := f.npm.Locate(r.Archive.URL)
+		if err != nil {
+			return err
+		}
+		req.URLs, req.MaxSize = urls, npm.MaxTarball
 	}
 	_, err := f.client.Get(ctx, req, to)
 	return err

@@ -78,11 +78,10 @@ func wantedTools(m *env.Manifest) ([]env.Tool, error) {
 // pinTool fetches a tool into the store and fills in its size and digest. What
 // the npm registry has must have the sha512 that it names.
 func (l *locker) pinTool(ctx context.Context, t *env.Tool) error {
-	base, err := l.settings.npmRegistry()
+	registry, err := l.settings.npmRegistry()
 	if err != nil {
 		return err
 	}
-	registry := npm.Registry{Base: base}
 	var want digest.Digest
 	if name, version, ok := npm.PackageAt(t.URL); ok {
 		if want, err = registry.Integrity(ctx, l.archive.Fetch, name, version); err != nil {
@@ -93,8 +92,12 @@ func (l *locker) pinTool(ctx context.Context, t *env.Tool) error {
 		l.t.show(fmt.Sprintf("retort: fetch %s %s for %s", t.Name, t.Version, t.Platform))
 		defer l.t.show("")
 	}
+	urls, err := registry.Locate(t.URL)
+	if err != nil {
+		return err
+	}
 	t.Digest, t.Size, err = builder.Ingest(ctx, l.store, want, func(to fetch.Sink) error {
-		_, err := l.archive.Fetch.Get(ctx, fetch.Request{URLs: []string{registry.Locate(t.URL)}, Digest: want, MaxSize: env.MaxTool}, to)
+		_, err := l.archive.Fetch.Get(ctx, fetch.Request{URLs: urls, Digest: want, MaxSize: env.MaxTool}, to)
 		return err
 	})
 	return err
@@ -102,14 +105,18 @@ func (l *locker) pinTool(ctx context.Context, t *env.Tool) error {
 
 // checkTools fails unless the lock's tools are in the store or served.
 func (l *locker) checkTools(ctx context.Context) error {
-	base, err := l.settings.npmRegistry()
+	registry, err := l.settings.npmRegistry()
 	if err != nil {
 		return err
 	}
 	for _, t := range l.old.Tools {
 		has, err := l.store.HasBlob(ctx, t.Digest)
+		var urls []string
 		if err == nil && !has {
-			err = l.archive.Fetch.Served(ctx, fetch.Request{URLs: []string{npm.Registry{Base: base}.Locate(t.URL)}, Size: t.Size})
+			urls, err = registry.Locate(t.URL)
+		}
+		if err == nil && !has {
+			err = l.archive.Fetch.Served(ctx, fetch.Request{URLs: urls, Size: t.Size})
 		}
 		if err != nil {
 			return fmt.Errorf("check %s %s for %s: %w", t.Name, t.Version, t.Platform, err)

@@ -153,8 +153,8 @@ func TestNPMRegistry(t *testing.T) {
 	var s settings
 	want := func(registry string) {
 		t.Helper()
-		if got, err := s.npmRegistry(); got != registry || err != nil {
-			t.Errorf("registry %q, %v, want %q", got, err, registry)
+		if got, err := s.npmRegistry(); got.Base != registry || err != nil {
+			t.Errorf("registry %q, %v, want %q", got.Base, err, registry)
 		}
 	}
 	want("")

@@ -34,7 +34,7 @@ type settingsFile struct {
 		PublicKey string `toml:"public_key"` // PEM file of the key that signs the mirror's registry, if not hex.pm's
 	} `toml:"hex"`
 	NPM struct {
-		Registry string `toml:"registry"` // in place of registry.npmjs.org
+		Registry string `toml:"registry"` // base of an npm registry
 	} `toml:"npm"`
 }
 

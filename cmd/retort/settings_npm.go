@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -13,8 +14,26 @@ import (
 )
 
 // npmRegistry is where packages of npm come from: what the environment says,
-// else the configuration file, else ~/.npmrc; "" is the public registry.
-func (s settings) npmRegistry() (string, error) {
+// else the configuration file, else ~/.npmrc, else what npm itself would ask.
+func (s settings) npmRegistry() (npm.Registry, error) {
+	base, err := s.npmBase()
+	return npm.Registry{Base: base, Ask: askNPM}, err
+}
+
+// askNPM asks the npm program, if there is one, for its registry.
+func askNPM() (string, error) {
+	program, err := exec.LookPath("npm")
+	if err != nil {
+		return "", npm.ErrNoRegistry
+	}
+	out, err := exec.Command(program, "config", "get", "registry").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask npm for its registry: %w: set RETORT_NPM_REGISTRY", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (s settings) npmBase() (string, error) {
 	registry := s.file.NPM.Registry
 	for _, name := range []string{"npm_config_registry", "NPM_CONFIG_REGISTRY", "RETORT_NPM_REGISTRY"} {
 		if value := os.Getenv(name); value != "" {

@@ -10,7 +10,7 @@
 //   - A package is believed for the sha512 that the lock holds, and for nothing
 //     else. What has none is refused.
 //   - A registry's address is a matter of the machine: [Locate] alone puts one
-//     in the place of the public registry's.
+//     before the one that a lock names.
 //   - No path leads out of the project, whatever a lock or a tarball says.
 //
 // From a lock to folders:

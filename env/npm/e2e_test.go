@@ -125,7 +125,11 @@ func layOut(t *testing.T, lock, dir string) int {
 
 func unpackTo(ctx context.Context, client *fetch.Client, registry Registry, p Package, dir string) error {
 	var body fetch.Buffer
-	req := fetch.Request{URLs: []string{registry.Locate(p.URL)}, Digest: p.Integrity, MaxSize: MaxTarball}
+	urls, err := registry.Locate(p.URL)
+	if err != nil {
+		return err
+	}
+	req := fetch.Request{URLs: urls, Digest: p.Integrity, MaxSize: MaxTarball}
 	if _, err := client.Get(ctx, req, &body); err != nil {
 		return fmt.Errorf("%s@%s: %w", p.Name, p.Version, err)
 	}

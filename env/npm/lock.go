@@ -253,7 +253,7 @@ func (e *entry) source() (address string, sum digest.Digest, err error) {
 		if e.version == "" {
 			return "", "", errors.New("no version")
 		}
-		address = publicTarball(e.name, e.version)
+		address = tarballOf(e.name, e.version)
 	case scheme == "https" || scheme == "http":
 		u, err := url.Parse(e.resolved)
 		if err != nil || u.Host == "" || u.User != nil {

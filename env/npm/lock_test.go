@@ -2,6 +2,7 @@ package npm
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func tree(t *testing.T, p env.Platform, packages ...string) (Tree, error) {
 func TestTree(t *testing.T) {
 	got, err := tree(t, env.LinuxAMD64,
 		`"": {"dependencies": {"a": "^1.0.0", "@s/b": "2", "alias": "npm:other@3.0.0", "phoenix": "file:../deps/phoenix"}}`,
-		member("node_modules/a", "1.0.0", `"resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz", "bin": {"a": "./bin/a.js", "../../evil": "../../x", "shared": "a.js"}, "hasInstallScript": true`),
+		member("node_modules/a", "1.0.0", `"resolved": "https://npm.example.org/a/-/a-1.0.0.tgz", "bin": {"a": "./bin/a.js", "../../evil": "../../x", "shared": "a.js"}, "hasInstallScript": true`),
 		member("node_modules/a/node_modules/@s/b", "1.0.0", `"bin": {"b": "b.js"}, "resolved": "https://npm.acme.example/b.tgz?x=1"`),
 		member("node_modules/@s/b", "2.0.0", `"bin": {"shared": "b.js"}`),
 		member("node_modules/alias", "3.0.0", `"name": "other", "bin": {"other": "index.js"}`),
@@ -59,13 +60,13 @@ func TestTree(t *testing.T) {
 	}
 	want := Tree{
 		Packages: []Package{
-			{Path: "assets/node_modules/@s/b", Name: "@s/b", Version: "2.0.0", URL: "https://registry.npmjs.org/@s/b/-/b-2.0.0.tgz", Integrity: sum('a'), Executables: []string{"b.js"}},
+			{Path: "assets/node_modules/@s/b", Name: "@s/b", Version: "2.0.0", URL: "npm:@s/b/-/b-2.0.0.tgz", Integrity: sum('a'), Executables: []string{"b.js"}},
 			{
-				Path: "assets/node_modules/a", Name: "a", Version: "1.0.0", URL: "https://registry.npmjs.org/a/-/a-1.0.0.tgz", Integrity: sum('a'),
+				Path: "assets/node_modules/a", Name: "a", Version: "1.0.0", URL: "https://npm.example.org/a/-/a-1.0.0.tgz", Integrity: sum('a'),
 				Executables: []string{"a.js", "bin/a.js", "node_modules/inside/cli.js", "x"}, Script: true,
 			},
 			{Path: "assets/node_modules/a/node_modules/@s/b", Name: "@s/b", Version: "1.0.0", URL: "https://npm.acme.example/b.tgz?x=1", Integrity: sum('a'), Executables: []string{"b.js"}},
-			{Path: "assets/node_modules/alias", Name: "other", Version: "3.0.0", URL: "https://registry.npmjs.org/other/-/other-3.0.0.tgz", Integrity: sum('a'), Executables: []string{"index.js"}},
+			{Path: "assets/node_modules/alias", Name: "other", Version: "3.0.0", URL: "npm:other/-/other-3.0.0.tgz", Integrity: sum('a'), Executables: []string{"index.js"}},
 		},
 		Links: []Link{
 			{Path: "assets/node_modules/.bin/a", Target: "../a/bin/a.js"},
@@ -166,25 +167,34 @@ func TestRefused(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
-	r := Registry{Base: "https://npm.acme.example/root"}
+	here := Registry{Base: "https://npm.acme.example/root"}
 	for from, want := range map[string]string{
-		"https://registry.npmjs.org/a/-/a-1.0.0.tgz": "https://npm.acme.example/root/a/-/a-1.0.0.tgz",
-		"http://registry.npmjs.org/a/-/a-1.0.0.tgz":  "https://npm.acme.example/root/a/-/a-1.0.0.tgz",
-		"https://example.org/a.tgz":                  "https://example.org/a.tgz",
-		"https://registry.npmjs.org.evil.example/a":  "https://registry.npmjs.org.evil.example/a",
+		"npm:@a/b/-/b-1.0.0.tgz":                         "https://npm.acme.example/root/@a/b/-/b-1.0.0.tgz",
+		"https://npm.example.org/a/-/a-1.0.0.tgz":        "https://npm.acme.example/root/a/-/a-1.0.0.tgz https://npm.example.org/a/-/a-1.0.0.tgz",
+		"http://npm.example.org/x/y/@a/b/-/b-1.0.0.tgz":  "https://npm.acme.example/root/@a/b/-/b-1.0.0.tgz http://npm.example.org/x/y/@a/b/-/b-1.0.0.tgz",
+		"https://npm.acme.example/root/a/-/a-1.0.0.tgz":  "https://npm.acme.example/root/a/-/a-1.0.0.tgz",
+		"https://example.org/a.tgz":                      "https://example.org/a.tgz",
+		"https://example.org/download/a/-/../../evil.sh": "https://example.org/download/a/-/../../evil.sh",
 	} {
-		if got := r.Locate(from); got != want {
-			t.Errorf("%s is at %s, want %s", from, got, want)
+		if got, err := here.Locate(from); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s is at %q, %v, want %s", from, got, err, want)
 		}
 	}
-	if got := (Registry{}).Locate("http://registry.npmjs.org/a"); got != "https://registry.npmjs.org/a" {
-		t.Errorf("the public registry is asked at %s", got)
+	if got, err := (Registry{}).Locate("https://npm.example.org/a/-/a-1.0.0.tgz"); err != nil || len(got) != 1 {
+		t.Errorf("without a registry: %q, %v", got, err)
+	}
+	if _, err := (Registry{}).Locate("npm:a/-/a-1.0.0.tgz"); !errors.Is(err, ErrNoRegistry) {
+		t.Errorf("without a registry: %v", err)
+	}
+	asked := Registry{Ask: func() (string, error) { return "https://npm.acme.example/", nil }}
+	if got, err := asked.Locate("npm:a/-/a-1.0.0.tgz"); err != nil || got[0] != "https://npm.acme.example/a/-/a-1.0.0.tgz" {
+		t.Errorf("asked: %q, %v", got, err)
 	}
 	for address, want := range map[string]string{
-		"https://registry.npmjs.org/@esbuild/linux-x64/-/linux-x64-0.25.4.tgz": "@esbuild/linux-x64 0.25.4",
-		"https://registry.npmjs.org/sass/-/sass-1.0.0-rc.1.tgz":                "sass 1.0.0-rc.1",
-		"https://registry.npmjs.org/sass/-/other-1.0.0.tgz":                    "",
-		"https://example.org/sass/-/sass-1.0.0.tgz":                            "",
+		"npm:@esbuild/linux-x64/-/linux-x64-0.25.4.tgz": "@esbuild/linux-x64 0.25.4",
+		"npm:sass/-/sass-1.0.0-rc.1.tgz":                "sass 1.0.0-rc.1",
+		"npm:sass/-/other-1.0.0.tgz":                    "",
+		"https://example.org/sass/-/sass-1.0.0.tgz":     "",
 	} {
 		name, version, ok := PackageAt(address)
 		if got := strings.TrimSpace(name + " " + version); ok != (want != "") || ok && got != want {

@@ -20,10 +20,14 @@ import (
 // maxMetadata bounds what a registry says of one version.
 const maxMetadata = 4 << 20
 
-// Registry is where packages of the public npm registry are fetched.
+// Registry is where npm packages are fetched.
 type Registry struct {
-	Base string // "" is the public one
+	Base string // or "": Ask says it, if not nil and if anybody needs it
+	Ask  func() (string, error)
 }
+
+// ErrNoRegistry says that nobody knows of an npm registry.
+var ErrNoRegistry = errors.New("no npm registry is known: set RETORT_NPM_REGISTRY, or registry in ~/.npmrc")
 
 // CheckBase refuses an address that no registry can have.
 func CheckBase(base string) error {
@@ -37,37 +41,46 @@ func CheckBase(base string) error {
 	return nil
 }
 
-func (r Registry) base() string {
-	if r.Base == "" {
-		return env.PublicNPM
+func (r Registry) base() (string, error) {
+	base := r.Base
+	if base == "" && r.Ask != nil {
+		var err error
+		if base, err = r.Ask(); err != nil {
+			return "", err
+		}
 	}
-	return strings.TrimRight(r.Base, "/") + "/"
+	if base == "" {
+		return "", ErrNoRegistry
+	}
+	return strings.TrimRight(base, "/") + "/", CheckBase(base)
 }
 
-// Locate returns where to fetch what a lock or manifest says is at an address:
-// there, or at this registry if the address is the public one's.
-func (r Registry) Locate(address string) string {
-	if rest, ok := cutPublic(address); ok {
-		return r.base() + rest
+// Locate returns where to fetch what a lock or manifest says is at an address,
+// the best place first. What a package-lock.json took from a registry may be at
+// this one, too: it is known by its digest.
+func (r Registry) Locate(address string) ([]string, error) {
+	if rest, ok := strings.CutPrefix(address, env.NPM); ok {
+		base, err := r.base()
+		return []string{base + rest}, err
 	}
-	return address
+	if m := registryForm.FindStringSubmatch(address); m != nil && r.Base != "" {
+		if here := strings.TrimRight(r.Base, "/") + "/" + m[1]; here != address {
+			return []string{here, address}, nil
+		}
+	}
+	return []string{address}, nil
 }
 
-// cutPublic cuts the public registry off an address. Old locks say http.
-func cutPublic(address string) (rest string, ok bool) {
-	if rest, ok = strings.CutPrefix(address, env.PublicNPM); ok {
-		return rest, true
-	}
-	return strings.CutPrefix(address, "http"+strings.TrimPrefix(env.PublicNPM, "https"))
-}
+// The path of a tarball at a registry, and an address that ends in one.
+var (
+	tarballForm  = regexp.MustCompile(`^((?:@[^/]+/)?([^/@]+))/-/([^/]+)\.tgz$`)
+	registryForm = regexp.MustCompile(`^https?://[^/]+/(?:.*?/)??((?:@[^/]+/)?[^/@]+/-/[^/]+\.tgz)$`)
+)
 
-// tarballForm is the path of a tarball at a registry.
-var tarballForm = regexp.MustCompile(`^((?:@[^/]+/)?([^/@]+))/-/([^/]+)\.tgz$`)
-
-// PackageAt reads name and version out of the address of a tarball at the
-// public registry; false for any other address.
+// PackageAt reads name and version out of the address of a tarball at the npm
+// registry; false for any other address.
 func PackageAt(address string) (name, version string, ok bool) {
-	rest, ok := cutPublic(address)
+	rest, ok := strings.CutPrefix(address, env.NPM)
 	m := tarballForm.FindStringSubmatch(rest)
 	if !ok || m == nil {
 		return "", "", false
@@ -76,20 +89,24 @@ func PackageAt(address string) (name, version string, ok bool) {
 	return m[1], version, ok
 }
 
-// publicTarball is the address of a package's tarball at the public registry.
-func publicTarball(name, version string) string {
+// tarballOf is the address of a package's tarball at the registry.
+func tarballOf(name, version string) string {
 	_, base, scoped := strings.Cut(name, "/")
 	if !scoped {
 		base = name
 	}
-	return env.PublicNPM + name + "/-/" + base + "-" + version + ".tgz"
+	return env.NPM + name + "/-/" + base + "-" + version + ".tgz"
 }
 
 // Integrity asks for the sha512 that the registry names for a version: "" if
 // it names none, as for versions from before 2017.
 func (r Registry) Integrity(ctx context.Context, client *fetch.Client, name, version string) (digest.Digest, error) {
+	base, err := r.base()
+	if err != nil {
+		return "", err
+	}
 	var body fetch.Buffer
-	_, err := client.Get(ctx, fetch.Request{URLs: []string{r.base() + name + "/" + version}, MaxSize: maxMetadata}, &body)
+	_, err = client.Get(ctx, fetch.Request{URLs: []string{base + name + "/" + version}, MaxSize: maxMetadata}, &body)
 	if err == nil {
 		var d digest.Digest
 		if d, err = parseMetadata(body.Bytes(), name, version); err == nil {

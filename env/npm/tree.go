@@ -26,7 +26,7 @@ type Package struct {
 	Path        string
 	Name        string
 	Version     string
-	URL         string // as the lock has it, or of the public registry
+	URL         string // as the lock has it, or at the registry
 	Integrity   digest.Digest
 	Executables []string // files below Path that are programs, sorted
 	Script      bool     // it has an install script
