@@ -18,10 +18,11 @@ defmodule Retort.Steady do
     end
   end
 
-  # Puts it in place of the other. Programs that are run from here on need no
+  # Puts it in place of the other; it lies on no code path, where every VM with
+  # retort's modules would find it. Programs that are run from here on need no
   # tuned memory: see mixenv.go.
   def begin do
-    {:module, :elixir_module} = :code.load_abs(~c"/retort/ebin/elixir_module")
+    {:module, :elixir_module} = :code.load_abs(~c"/retort/steady/elixir_module")
     System.delete_env("GLIBC_TUNABLES")
   end
 
