@@ -38,8 +38,8 @@ var editRuns = []struct {
 	real                              bool // with a real library among its own modules
 	edits                             int
 }{
-	{"trixie", "one", "trixie", "27.3.4.1", "1.18.3", true, 150},
-	{"umbrella", "umbrella", "trixie", "27.3.4.1", "1.18.3", false, 50},
+	{"trixie", "one", "trixie", "27.3.4.1", "1.18.3", true, 12},
+	{"umbrella", "umbrella", "trixie", "27.3.4.1", "1.18.3", false, 30},
 }
 
 func (k *kit) testEdits(t *testing.T) {
@@ -302,7 +302,7 @@ func (e *editor) mode(t *testing.T, i int, done edit, log string, err error) {
 	if done.mode == cleanly && incremental {
 		t.Errorf("step %d, %s: compiled %d of %d files: want all of them", i, done, files, all)
 	}
-	if done.mode == partly && !incremental {
+	if done.mode == partly && !incremental && !strings.Contains(log, "cannot be continued") {
 		t.Errorf("step %d, %s: compiled %d of %d files: want few\n%s", i, done, files, all, log)
 	}
 }
