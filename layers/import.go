@@ -74,7 +74,7 @@ func (s *Store) importTar(ctx context.Context, key Key, r io.Reader, want digest
 // receive copies r into spool and verifies its digest.
 func receive(ctx context.Context, spool *os.File, r io.Reader, want digest.Digest) (int64, error) {
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(spool, sum), io.LimitReader(ctxReader(ctx, r), maxImport+1))
+	n, err := io.Copy(io.MultiWriter(spool, sum), io.LimitReader(tarball.WithContext(ctx, r), maxImport+1))
 	if err != nil {
 		return 0, err
 	}
@@ -94,7 +94,7 @@ func listTar(ctx context.Context, spool *os.File) ([]tarball.Entry, error) {
 	}
 	var entries []tarball.Entry
 	sum := sha256.New()
-	err := tarball.Read(ctxReader(ctx, spool), tarball.Limits{Bytes: maxImport, FileBytes: maxImport}, func(e tarball.Entry, content io.Reader) error {
+	err := tarball.Read(tarball.WithContext(ctx, spool), tarball.Limits{Bytes: maxImport, FileBytes: maxImport}, func(e tarball.Entry, content io.Reader) error {
 		if e.Kind == tarball.File {
 			sum.Reset()
 			if _, err := io.Copy(sum, content); err != nil {
@@ -136,17 +136,3 @@ func unpack(ctx context.Context, dir string, spool *os.File) error {
 	}
 	return setEpoch(dir)
 }
-
-// ctxReader ends reading when ctx ends.
-func ctxReader(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

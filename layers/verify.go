@@ -217,7 +217,7 @@ func (v *verification) blob(ctx context.Context, path, name string) ([]string, e
 	}
 	defer f.Close()
 	got := digest.SHA256.Digester()
-	n, err := io.Copy(got.Hash(), ctxReader(ctx, f))
+	n, err := io.Copy(got.Hash(), tarball.WithContext(ctx, f))
 	v.hashed(n)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -187,12 +187,12 @@ func split(r io.ReaderAt, size int64) (files, error) {
 }
 
 func (p *parts) unpack(ctx context.Context, sink Sink) error {
-	zip, err := gzip.NewReader(cancelled(ctx, p.contents))
+	zip, err := gzip.NewReader(tarball.WithContext(ctx, p.contents))
 	if err != nil {
 		return fmt.Errorf("contents.tar.gz: %w", err)
 	}
 	limits := tarball.Limits{Entries: maxFiles, Bytes: maxUnpacked, FileBytes: maxUnpacked}
-	err = tarball.Read(cancelled(ctx, zip), limits, func(e tarball.Entry, body io.Reader) error {
+	err = tarball.Read(tarball.WithContext(ctx, zip), limits, func(e tarball.Entry, body io.Reader) error {
 		if e.Path == ".hex" {
 			return nil
 		}
@@ -232,22 +232,8 @@ func plain(e tarball.Entry) (tarball.Entry, error) {
 }
 
 func sum(ctx context.Context, h hash.Hash, r io.Reader) (digest.Digest, error) {
-	if _, err := io.Copy(h, cancelled(ctx, r)); err != nil {
+	if _, err := io.Copy(h, tarball.WithContext(ctx, r)); err != nil {
 		return "", err
 	}
 	return digest.NewDigest(digest.SHA256, h), nil
 }
-
-// cancelled is r, ended by ctx.
-func cancelled(ctx context.Context, r io.Reader) io.Reader {
-	return readFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-type readFunc func([]byte) (int, error)
-
-func (f readFunc) Read(p []byte) (int, error) { return f(p) }

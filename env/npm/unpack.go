@@ -49,14 +49,14 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, want Want, sink Sink
 	if size < 0 || size > MaxTarball {
 		return fmt.Errorf("tarball larger than %d bytes", MaxTarball)
 	}
-	got, err := digest.SHA512.FromReader(cancelled(ctx, io.NewSectionReader(r, 0, size)))
+	got, err := digest.SHA512.FromReader(tarball.WithContext(ctx, io.NewSectionReader(r, 0, size)))
 	if err != nil {
 		return err
 	}
 	if got != want.Integrity {
 		return fmt.Errorf("wrong integrity: want %s, got %s", want.Integrity, got)
 	}
-	archive := func() io.Reader { return cancelled(ctx, io.NewSectionReader(r, 0, size)) }
+	archive := func() io.Reader { return tarball.WithContext(ctx, io.NewSectionReader(r, 0, size)) }
 	last := map[string]int{} // of the entries with a name the one that is left
 	err = eachFile(archive(), func(i int, name string, _ tarball.Entry, _ io.Reader) error {
 		last[name] = i
@@ -130,17 +130,3 @@ func unixLine(body io.Reader) io.Reader {
 	_, _ = r.Discard(len(line))
 	return io.MultiReader(bytes.NewReader(line[:len(line)-2]), strings.NewReader("\n"), r)
 }
-
-// cancelled is r, ended by ctx.
-func cancelled(ctx context.Context, r io.Reader) io.Reader {
-	return readFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-type readFunc func([]byte) (int, error)
-
-func (f readFunc) Read(p []byte) (int, error) { return f(p) }
