@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/retort-build/retort/internal/tarball"
 )
 
 // maxDict bounds the memory that a compressed stream may ask for: xz -9 and
@@ -31,7 +33,7 @@ func decompress(ctx context.Context, m member, limit int64, jobs int, fn func(io
 		return err
 	}
 	defer plain.Close()
-	return consume(&boundedReader{r: &ctxReader{plain, ctx.Err}, left: limit, limit: limit}, fn)
+	return consume(&boundedReader{r: tarball.WithContext(ctx, plain), left: limit, limit: limit}, fn)
 }
 
 func newDecoder(r io.Reader, ext string) (io.ReadCloser, error) {
@@ -122,17 +124,4 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 		return 0, &sizeError{b.limit}
 	}
 	return n, err
-}
-
-// ctxReader ends with the context's error once there is one.
-type ctxReader struct {
-	r   io.Reader
-	err func() error
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/therootcompany/xz"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/retort-build/retort/internal/tarball"
 )
 
 // The parts of the .xz file format 1.2 that finding blocks takes: a stream is
@@ -178,7 +180,7 @@ func decodeBlock(ctx context.Context, r io.ReaderAt, b block) ([]byte, error) {
 		io.NewSectionReader(r, b.offset, b.padded()),
 		bytes.NewReader(streamTail(b, head[6:8])),
 	)
-	d, err := xz.NewReader(&ctxReader{stream, ctx.Err}, maxDict)
+	d, err := xz.NewReader(tarball.WithContext(ctx, stream), maxDict)
 	if err != nil {
 		return nil, err
 	}
