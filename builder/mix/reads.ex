@@ -9,6 +9,7 @@ defmodule Retort.Reads do
   defstruct [
     :main,
     owner: %{},
+    scripts: MapSet.new(),
     sources: MapSet.new(),
     reads: MapSet.new(),
     lists: MapSet.new(),
@@ -24,11 +25,12 @@ defmodule Retort.Reads do
     :erlang.trace(:all, true, [:call, :procs, {:tracer, tracer}])
     for {name, arity} <- @low_calls, do: :erlang.trace_pattern({:prim_file, name, arity}, true, [])
     for {name, arity} <- @file_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
-    for module <- [:elixir_compiler, Kernel.ErrorHandler, Module], do: {:module, _} = :code.ensure_loaded(module)
+    for module <- [:elixir_compiler, Kernel.ErrorHandler, Mix.Rebar, Module], do: {:module, _} = :code.ensure_loaded(module)
     pattern({:elixir_compiler, :file, 2})
     pattern({:code, :ensure_loaded, 1})
     for arity <- [3, 4], do: pattern({Kernel.ErrorHandler, :ensure_compiled, arity})
     pattern({:erlang, :open_port, 2})
+    :erlang.trace_pattern({Mix.Rebar, :load_config, 1}, [{:_, [], [{:return_trace}]}], [])
     for {name, arity} <- Module.module_info(:exports), name in [:__put_attribute__, :put_attribute], arity > 2, do: attribute(name, arity)
     tracer
   end
@@ -51,6 +53,8 @@ defmodule Retort.Reads do
   defp loop(seen) do
     receive do
       {:trace, parent, :spawn, child, _mfa} -> loop(inherit(seen, parent, child))
+      {:trace, pid, :call, {Mix.Rebar, :load_config, _args}} -> loop(%{seen | scripts: MapSet.put(seen.scripts, pid)})
+      {:trace, pid, :return_from, {Mix.Rebar, :load_config, _arity}, _config} -> loop(%{seen | scripts: MapSet.delete(seen.scripts, pid)})
       {:trace, pid, :call, {module, name, args}} -> loop(call(seen, pid, module, name, args))
       :stop -> send(seen.main, {self(), result(seen)})
       _other -> loop(seen)
@@ -58,6 +62,8 @@ defmodule Retort.Reads do
   end
 
   defp inherit(seen, parent, child) do
+    seen = if parent in seen.scripts, do: %{seen | scripts: MapSet.put(seen.scripts, child)}, else: seen
+
     case seen.owner do
       %{^parent => source} -> %{seen | owner: Map.put(seen.owner, child, source)}
       _other -> seen
@@ -75,7 +81,8 @@ defmodule Retort.Reads do
     end
   end
 
-  defp call(seen, _pid, :erlang, :open_port, [port, _options]), do: %{seen | commands: seen.commands or command?(port)}
+  # Commands of a dependency's rebar.config.script concern nothing but that.
+  defp call(seen, pid, :erlang, :open_port, [port, _options]), do: %{seen | commands: seen.commands or (pid not in seen.scripts and command?(port))}
   defp call(seen, _pid, :prim_file, name, [path | _]) when name in [:list_dir, :list_dir_all], do: %{seen | lists: put(seen.lists, path)}
   defp call(seen, _pid, :prim_file, _name, [path | _]), do: %{seen | reads: put(seen.reads, path)}
   defp call(seen, pid, :file, _name, [path | _]), do: look(seen, pid, path)
@@ -142,6 +149,6 @@ defmodule Retort.Reads do
   end
 
   defp result(seen) do
-    for {key, %MapSet{} = set} <- Map.from_struct(seen), into: %{commands: seen.commands}, do: {key, Enum.sort(set)}
+    for {key, %MapSet{} = set} <- Map.from_struct(seen), key != :scripts, into: %{commands: seen.commands}, do: {key, Enum.sort(set)}
   end
 end
