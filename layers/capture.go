@@ -28,6 +28,10 @@ type CaptureOptions struct {
 	// RefuseRemovals makes it an error if the process removed or replaced
 	// something of the overlay's lower directories.
 	RefuseRemovals bool
+	// Base, if it has a DiffID, is the layer below: what it has below BasePrefix
+	// and the process did not replace or remove is captured too.
+	Base       Layer
+	BasePrefix string
 	// Filter, if not nil, reports whether to keep a path, which is relative
 	// to the captured directory. What lies below a dropped directory is
 	// dropped with it.
@@ -114,7 +118,7 @@ func (c *capture) run(ctx context.Context, upper string) error {
 	if c.opt.RefuseRemovals && len(c.removed) > 0 {
 		return fmt.Errorf("removed %q, which it may not", c.removed)
 	}
-	return nil
+	return c.graft(ctx)
 }
 
 // reallyRemoved is what was removed, without the directories that hide nothing.

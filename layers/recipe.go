@@ -94,6 +94,9 @@ type Archive struct {
 type Output struct {
 	Path  string // kept with all below it; "." keeps everything
 	Strip bool   // paths in the layer are relative to Path instead of Dir
+	// Base names a step in Work: what its layer has below Path, and the program
+	// left as it is, is part of the output too. Only for one that is stripped.
+	Base string
 }
 
 // SourceFile is one file of a Files recipe.
@@ -176,6 +179,7 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 		for _, o := range r.Outputs {
 			k.add("output", o.Path)
 			k.add("strip", strconv.FormatBool(o.Strip))
+			k.add("continues", strconv.FormatBool(o.Base != ""))
 		}
 	}
 	k.list("fact", r.Facts)
