@@ -17,9 +17,11 @@ const (
 	stepTools   = "tools"
 	stepPlugins = "plugins"
 	StepCompile = "compile"
+	stepBase    = "release:base"
 	StepRelease = "release"
 	stepScripts = "scripts"
 	stepMix     = "source:mix"
+	stepDefs    = "source:mix.exs"
 	stepFolders = "source:deps"
 	stepConfig  = "source:config"
 	stepCode    = "source:code"
@@ -138,12 +140,12 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	base, err := a.root(Need{})
+	bare, err := a.root(Need{})
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	plan = plan.Append(base.Recipes...).Append(
-		toolsRecipe(a, base),
+	plan = plan.Append(bare.Recipes...).Append(
+		toolsRecipe(a, bare),
 		filesRecipe(stepConfig, pick(a.Source, isConfig)),
 		filesRecipe(stepCode, pick(a.Source, func(p string) bool { return isCode(p) && !isConfig(p) })),
 		filesRecipe(stepRest, pick(a.Source, func(p string) bool { return !isCode(p) && !isConfig(p) && !isTest(p) })),
@@ -180,15 +182,22 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	}
 	assets := a.assetRecipes(slices.Concat(work, []string{stepConfig, stepCode}, a.generated(), []string{StepCompile}))
 	out := "_release/" + release
+	base := layers.Recipe{
+		Name: stepBase, Kind: layers.Run, Platform: a.Platform,
+		Root: mix.Root, Over: withTools(mix.Over),
+		Work: slices.Concat(work, []string{stepDefs}, a.generated()),
+		Dir:  projectDir, Argv: append(append(tool("Base"), out), p.releaseName(release)...), Env: a.parallelEnv(),
+		Outputs: []layers.Output{{Path: "_release"}},
+	}
 	return plan.Append(native.Recipes...).Append(mix.Recipes...).Append(a.Image...).Append(
-		compile,
+		compile, filesRecipe(stepDefs, pick(a.Source, func(p string) bool { return isMix(p) && !isConfig(p) })), base,
 	).Append(assets...).Append(
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: mix.Root, Over: withTools(mix.Over),
-			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
+			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps(), []string{stepBase}),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
-			Outputs: []layers.Output{{Path: out, Strip: true}},
+			Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
 		},
 	), nil
 }
@@ -231,13 +240,20 @@ func (a MixApp) releaseArgv(p Project, release, out string) []string {
 		argv = append(argv, "--vm-args", a.VMArgs)
 	}
 	argv = append(argv, out)
-	if slices.Contains(p.Releases, release) { // without releases: in mix.exs, `mix release` knows no name
-		argv = append(argv, release)
-	}
+	argv = append(argv, p.releaseName(release)...)
 	if a.Version != "" {
 		argv = append(argv, "--version", a.Version)
 	}
 	return argv
+}
+
+// releaseName is how `mix release` is told which: without releases: in mix.exs
+// it knows no name.
+func (p Project) releaseName(release string) []string {
+	if slices.Contains(p.Releases, release) {
+		return []string{release}
+	}
+	return nil
 }
 
 // definitions are what decides about a project besides its code: an earlier

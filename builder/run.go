@@ -59,7 +59,7 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 			}
 		}
 	}
-	layer, err := b.capture(ctx, key, r, p.Work, idle)
+	layer, err := b.capture(ctx, key, r, inputs, p.Work, idle)
 	if err != nil {
 		return layers.Layer{}, err
 	}
@@ -126,8 +126,8 @@ func (b *Builder) workLowers(ctx context.Context, r *layers.Recipe, inputs map[s
 
 // capture packs the outputs that a dead process left in the upper directory. A
 // layer can add and replace and not remove, so a removal of what an earlier
-// layer has inside an output is refused.
-func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, w *Work, idle func()) (layers.Layer, error) {
+// layer has inside an output is refused, unless that is the output's base.
+func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer, w *Work, idle func()) (layers.Layer, error) {
 	upper := w.Upper
 	opt := layers.CaptureOptions{
 		RefuseRemovals: true, Below: w.Lowers, Sealed: idle,
@@ -139,6 +139,9 @@ func (b *Builder) capture(ctx context.Context, key layers.Key, r *layers.Recipe,
 			return layers.Layer{}, fmt.Errorf("the program ended well but left no %s", r.Outputs[0].Path)
 		}
 		opt.Filter, opt.Below = nil, nil
+		if base := r.Outputs[0].Base; base != "" {
+			opt.Base, opt.BasePrefix, opt.RefuseRemovals = inputs[base], r.Outputs[0].Path, false
+		}
 	}
 	captured, err := b.Store.Capture(ctx, key, upper, "", opt)
 	return captured.Layer, err

@@ -59,8 +59,10 @@ defmodule Retort.Release do
     Retort.Names.intern(["/retort/names" | Path.wildcard("_build/*/lib/*/.mix/retort.names", match_dot: true)])
     args = args ++ ["--no-compile", "--overwrite", "--path", path]
     System.argv(["release" | args])
+    Retort.Base.begin(path)
     Mix.start()
     Mix.CLI.main(["retort.release" | args])
+    Retort.Base.finish(path)
     settle(path, own)
   end
 

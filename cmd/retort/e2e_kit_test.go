@@ -58,6 +58,7 @@ func TestE2E(t *testing.T) {
 	t.Run("ImageLacks", k.testImageLacks)
 	t.Run("Image", k.testImage)
 	t.Run("Release", k.testRelease)
+	t.Run("Base", k.testBase)
 	t.Run("Apps", k.testApps)
 	t.Run("Ejabberd", k.testEjabberd)
 	t.Run("NIF", k.testNIF)
