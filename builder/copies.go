@@ -16,14 +16,19 @@ import (
 // because a program touched it: files equal to those of the lower directories,
 // and folders that hold nothing else. Which files a program touches depends on
 // where it began; what it writes does not. The folder except is left alone.
-func dropCopies(w *Work, except string) error {
+func dropCopies(w *Work, except string) (err error) {
+	lowers, err := openLowers(w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll(lowers)) }()
 	skip := filepath.Join(w.Upper, filepath.FromSlash(except))
 	type entry struct {
 		rel  string
 		info fs.FileInfo
 	}
 	var found []entry
-	err := filepath.WalkDir(w.Upper, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(w.Upper, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -44,7 +49,7 @@ func dropCopies(w *Work, except string) error {
 		return err
 	}
 	for _, e := range slices.Backward(found) { // what lies in a folder comes after it
-		same, err := isCopy(w, e.rel, e.info)
+		same, err := isCopy(w, lowers, e.rel, e.info)
 		if err != nil {
 			return err
 		}
@@ -59,47 +64,53 @@ func dropCopies(w *Work, except string) error {
 	return nil
 }
 
-// lower opens what the topmost lower directory that has a path shows there. No
-// symlink leads out of that directory.
-func lower(w *Work, rel string) (info fs.FileInfo, root *os.Root, err error) {
+// openLowers opens the lower directories, topmost first. No symlink leads out of
+// one.
+func openLowers(w *Work) (lowers []*os.Root, err error) {
 	for _, dir := range w.Lowers {
 		root, err := os.OpenRoot(dir)
 		if err != nil {
-			return nil, nil, err
+			return nil, errors.Join(err, closeAll(lowers))
 		}
-		if info, err := root.Lstat(rel); err == nil {
-			return info, root, nil
-		}
-		if err := root.Close(); err != nil {
-			return nil, nil, err
-		}
+		lowers = append(lowers, root)
 	}
-	return nil, nil, fs.ErrNotExist
+	return lowers, nil
+}
+
+func closeAll(roots []*os.Root) error {
+	var errs []error
+	for _, root := range roots {
+		errs = append(errs, root.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // isCopy reports whether what lies at a path is a folder or the same file in
 // the lower directories, too.
-func isCopy(w *Work, rel string, info fs.FileInfo) (bool, error) {
-	below, root, err := lower(w, rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+func isCopy(w *Work, lowers []*os.Root, rel string, info fs.FileInfo) (bool, error) {
+	for _, root := range lowers {
+		below, err := root.Lstat(rel)
+		if err != nil {
+			continue // not in this one
+		}
+		switch {
+		case info.IsDir():
+			return below.IsDir(), nil
+		case !info.Mode().IsRegular() || below.Mode() != info.Mode() || below.Size() != info.Size():
+			return false, nil
+		}
+		return sameFile(root, rel, filepath.Join(w.Upper, rel))
 	}
-	if err != nil {
-		return false, err
-	}
-	defer root.Close()
-	switch {
-	case info.IsDir():
-		return below.IsDir(), nil
-	case !info.Mode().IsRegular() || below.Mode() != info.Mode() || below.Size() != info.Size():
-		return false, nil
-	}
+	return false, nil
+}
+
+func sameFile(root *os.Root, rel, path string) (bool, error) {
 	f, err := root.Open(rel)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	g, err := os.Open(filepath.Join(w.Upper, rel))
+	g, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
