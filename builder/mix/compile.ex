@@ -25,7 +25,7 @@ defmodule Retort.Compile do
     config(System.argv())
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = State.files()
-    {mode, state} = if anew() > 0, do: {:clean, State.new(files)}, else: State.begin(files, build)
+    {mode, state} = if anew() > 0, do: {:clean, State.new(files)}, else: State.begin(files, build, &numbers(files, &1.names))
     run(mode, state, files, build, toolchain)
   end
 
@@ -45,7 +45,7 @@ defmodule Retort.Compile do
     foreign = foreign(build)
     state = %{state | names: sources(files, state.names)}
     base = Names.read(Enum.map(foreign, &Path.join([build, &1, ".mix/retort.names"])))
-    own = state.names |> Map.values() |> Enum.concat() |> Enum.sort() |> Enum.dedup()
+    own = own(state.names)
     made = Names.read([@made])
     for list <- [base, own, made], do: Names.atoms(list)
 
@@ -73,7 +73,7 @@ defmodule Retort.Compile do
       failure -> again(build, files, [], "an error may be due to what was compiled earlier")
       found != made and anew() < 3 -> again(build, files, found, "macros made the names #{Enum.join(Enum.take((found -- made) ++ (made -- found), 5), ", ")}")
       mode == :incremental and not State.sound?(state, seen, changed ++ gone, build) -> again(build, files, found, "a module that was found at run time has changed")
-      true -> finish(%{state | own: children(build) -- foreign, beams: beams}, seen, mode, build, found, found == made and priv == State.priv())
+      true -> finish(%{state | own: children(build) -- foreign, beams: beams, numbers: numbers(own, made)}, seen, mode, build, found, found == made and priv == State.priv())
     end
   end
 
@@ -142,6 +142,12 @@ defmodule Retort.Compile do
     sources = for {path, {hash, mode}} <- files, mode >= 0, Path.extname(path) in @named, into: %{}, do: {hash, path}
     for {hash, path} <- sources, into: %{}, do: {hash, known[hash] || Names.source(path)}
   end
+
+  defp own(names), do: names |> Map.values() |> Enum.concat() |> Enum.sort() |> Enum.dedup()
+
+  # Stands for what numbers the atoms of these sources have.
+  defp numbers(files, known) when is_map(files), do: files |> sources(known) |> own() |> numbers(Names.read([@made]))
+  defp numbers(own, made), do: :erlang.md5(:erlang.term_to_binary([own, made]))
 
   defp times(build, own) do
     for path <- own, beam <- Path.wildcard(Path.join([build, path, "ebin/*.beam"])), into: %{} do

@@ -7,7 +7,7 @@
 # The state holds no atoms but those of this module: reading it must make none.
 defmodule Retort.State do
   @path ".retort/state"
-  @format 2
+  @format 3
   @epoch 315_532_800
   @kept ["compile.elixir_scm", "compile.fetch"]
   @erlang ~w(.erl .hrl .xrl .yrl)
@@ -29,6 +29,8 @@ defmodule Retort.State do
             seen: [],
             declared: [],
             asked: [],
+            ordered: [],
+            numbers: nil,
             manifests: [],
             generated: [],
             time: 0
@@ -64,10 +66,11 @@ defmodule Retort.State do
   # symbolic link, and what its target's time says is another file's.
   def plain?(state), do: not Enum.any?(state.files, fn {_path, {{_hash, mode}, _seen}} -> mode < 0 end)
 
-  def begin(files, build) do
+  # numbers stands for those that the atoms of a state and these files have.
+  def begin(files, build, numbers) do
     case read() do
       nil -> {:clean, new(files)}
-      state -> begin(state, files, build)
+      state -> begin(state, files, build, numbers)
     end
   rescue
     _broken -> {:clean, new(files)}
@@ -84,7 +87,7 @@ defmodule Retort.State do
     _broken -> nil
   end
 
-  defp begin(state, files, build) do
+  defp begin(state, files, build, numbers) do
     added = for path <- Map.keys(files), not is_map_key(state.files, path), do: path
     removed = for path <- Map.keys(state.files), not is_map_key(files, path), do: path
     edited = for {path, {hash, _seen}} <- state.files, is_map_key(files, path), files[path] != hash, do: path
@@ -93,6 +96,7 @@ defmodule Retort.State do
       cond do
         not state.usable -> "the last compilation cannot be continued"
         not await(state.time) -> "the clock went back"
+        state.ordered != [] and state.numbers != numbers.(state) -> "#{hd(state.ordered)} goes through a map of many atoms, and names came or went"
         true -> obstacle(state, files, added, removed, edited, build)
       end
 
@@ -234,6 +238,7 @@ defmodule Retort.State do
         seen: Enum.uniq(keep.(state.seen) ++ seen.seen),
         declared: Enum.uniq(keep.(state.declared) ++ seen.declared),
         asked: Enum.uniq(keep.(state.asked) ++ asked),
+        ordered: Enum.uniq(Enum.filter(state.ordered, &(&1 not in again and is_map_key(state.files, &1))) ++ seen.ordered),
         usable: state.usable and Enum.all?(again, &is_map_key(known, &1)) and (state.run > 0 or map_size(known) == MapSet.size(again))
     }
   end

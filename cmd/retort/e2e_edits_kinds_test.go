@@ -59,6 +59,10 @@ func (e *editor) edit() edit {
 		e.tree = maps.Clone(e.last[n-1])
 		return edit{name: "mend"}
 	}
+	// So is a link, with which everything is compiled from nothing.
+	if out := (edit{name: "undo a link"}); e.random.IntN(3) > 0 && e.undoLink(&out) {
+		return out
+	}
 	total := 0
 	for _, k := range kinds {
 		total += k.weight
@@ -131,7 +135,7 @@ func (e *editor) changeNumber(out *edit) bool {
 	switch {
 	case unseen.MatchString(name):
 		out.mode = cleanly
-	case name == "mix.exs" || strings.HasPrefix(name, "priv/list"):
+	case name == "mix.exs" || strings.HasPrefix(name, "priv/list") || strings.HasSuffix(name, ".hrl"):
 		out.mode = either
 	}
 	return true
@@ -265,7 +269,13 @@ func (e *editor) addImpl(out *edit) bool {
 		delete(e.tree, out.file)
 		return true
 	}
-	e.tree[out.file] = fmt.Sprintf("defimpl %s, for: %s do\n  def %s(_value), do: %s\nend\n", protocol, of, function, e.number())
+	head := fmt.Sprintf("defimpl %s, for: %s do\n", protocol, of)
+	for name, text := range e.tree {
+		if name != out.file && strings.Contains(text, head) { // a file was renamed
+			return false
+		}
+	}
+	e.tree[out.file] = head + fmt.Sprintf("  def %s(_value), do: %s\nend\n", function, e.number())
 	return true
 }
 
@@ -371,12 +381,8 @@ func (e *editor) makeError(out *edit) bool {
 
 // makeLink puts a symbolic link in the place of a file, or the file again.
 func (e *editor) makeLink(out *edit) bool {
-	for _, name := range slices.Sorted(maps.Keys(e.tree)) {
-		if strings.HasPrefix(e.tree[name], "-> ") {
-			out.file = name
-			e.tree[name] = e.tree[name+".target"]
-			return true
-		}
+	if e.undoLink(out) {
+		return true
 	}
 	name, ok := e.pick(func(name string) bool { return e.isAdded(name) })
 	if !ok {
@@ -387,6 +393,16 @@ func (e *editor) makeLink(out *edit) bool {
 	e.tree[name] = "-> " + target
 	out.file = name
 	return true
+}
+
+func (e *editor) undoLink(out *edit) bool {
+	for _, name := range slices.Sorted(maps.Keys(e.tree)) {
+		if strings.HasPrefix(e.tree[name], "-> ") {
+			out.file, e.tree[name] = name, e.tree[name+".target"]
+			return true
+		}
+	}
+	return false
 }
 
 func (e *editor) changeNothing(*edit) bool { return true }

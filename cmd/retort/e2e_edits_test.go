@@ -31,21 +31,21 @@ import (
 //
 //	RETORT_EDITS_SEED=7 RETORT_EDITS=200 RETORT_E2E=1 go test ./cmd/retort -run 'TestE2E/Edits'
 
-// editRuns are the projects, the suites they are compiled in and how many
-// edits each of them sees.
+// editRuns are the projects and how many edits each of them sees.
 var editRuns = []struct {
-	name, project, suite, otp, elixir string
-	real                              bool // with a real library among its own modules
-	edits                             int
+	name, projects string // archives of testdata/edits that make up the project
+	real           bool   // with a real library among its own modules
+	edits          int
 }{
-	{"trixie", "one", "trixie", "27.3.4.1", "1.18.3", true, 12},
-	{"umbrella", "umbrella", "trixie", "27.3.4.1", "1.18.3", false, 30},
+	{"library", "one", true, 50},
+	{"large", "one large", false, 20},
+	{"umbrella", "umbrella", false, 130},
 }
 
 func (k *kit) testEdits(t *testing.T) {
 	for _, run := range editRuns {
 		t.Run(run.name, func(t *testing.T) {
-			e := k.editor(t, run.project, run.real)
+			e := k.editor(t, strings.Fields(run.projects), run.real)
 			e.run(t, number(t, "RETORT_EDITS", run.edits))
 		})
 	}
@@ -94,17 +94,19 @@ func (k *kit) editApp(t *testing.T) app {
 	return s
 }
 
-// editor writes a project of testdata/edits.
-func (k *kit) editor(t *testing.T, project string, real bool) *editor {
+// editor writes a project made of archives of testdata/edits.
+func (k *kit) editor(t *testing.T, projects []string, real bool) *editor {
 	t.Helper()
 	s := k.editApp(t)
-	archive, err := txtar.ParseFile(filepath.Join("testdata", "edits", project+".txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := &editor{tree: tree{}}
-	for _, f := range archive.Files {
-		e.tree[f.Name] = string(f.Data)
+	for _, project := range projects {
+		archive, err := txtar.ParseFile(filepath.Join("testdata", "edits", project+".txtar"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			e.tree[f.Name] = string(f.Data)
+		}
 	}
 	if real {
 		e.addLibrary(t)
@@ -120,9 +122,10 @@ func (k *kit) editor(t *testing.T, project string, real bool) *editor {
 	if err := os.WriteFile(filepath.Join(top, "toolchain.toml"), []byte(s.manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	e.dir = filepath.Join(top, "examples", project)
+	e.dir = filepath.Join(top, "examples", projects[0])
 	e.write(t, nil)
 	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: e.dir}
+	var err error
 	if e.session, err = term.session(t.Context(), sessionFlags{progress: "quiet"}); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +200,11 @@ func (e *editor) run(t *testing.T, edits int) {
 	e.random = rand.New(rand.NewPCG(uint64(seed), 0))
 	t.Logf("RETORT_EDITS_SEED=%d RETORT_EDITS=%d", seed, edits)
 	e.clean.SetLimit(2)
+	defer func() { // also after a fatal error: what still runs wants the store
+		if err := e.clean.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
 	e.step(t, 0, edit{name: "nothing yet", mode: cleanly})
 	for i := 1; i <= edits && !t.Failed(); i++ {
 		before := maps.Clone(e.tree)
@@ -205,11 +213,8 @@ func (e *editor) run(t *testing.T, edits int) {
 		e.write(t, before)
 		e.step(t, i, done)
 	}
-	if err := e.clean.Wait(); err != nil {
-		t.Error(err)
-	}
 	t.Logf("%d compilations, %d of them incremental", e.steps, e.incremental)
-	if edits >= 50 && e.incremental*2 < e.steps {
+	if edits >= 30 && e.incremental*2 < e.steps {
 		t.Errorf("only %d of %d compilations were incremental", e.incremental, e.steps)
 	}
 }
@@ -254,11 +259,12 @@ func (e *editor) step(t *testing.T, i int, done edit) {
 		c := *e.session.builder
 		c.Incremental = false
 		want, wantErr := c.Realise(ctx, other)
+		exit := &builder.ExitError{}
 		if wantErr != nil && !errors.As(wantErr, &exit) {
 			return fmt.Errorf("step %d, %s: clean: %w", i, done, wantErr)
 		}
 		if (err == nil) != (wantErr == nil) {
-			t.Errorf("step %d, %s: incremental: %v; clean: %v", i, done, err, wantErr)
+			t.Errorf("step %d, %s: incremental: %v; clean: %v\n%s", i, done, err, wantErr, exit.Log)
 			return nil
 		}
 		if err == nil && want[builder.StepCompile].DiffID != layer.DiffID {
@@ -302,7 +308,10 @@ func (e *editor) mode(t *testing.T, i int, done edit, log string, err error) {
 	if done.mode == cleanly && incremental {
 		t.Errorf("step %d, %s: compiled %d of %d files: want all of them", i, done, files, all)
 	}
-	if done.mode == partly && !incremental && !strings.Contains(log, "cannot be continued") {
+	// The edit before may have left nothing to begin from, and this one may bring
+	// new names.
+	excused := strings.Contains(log, "cannot be continued") || strings.Contains(log, "a map of many atoms")
+	if done.mode == partly && !incremental && !excused {
 		t.Errorf("step %d, %s: compiled %d of %d files: want few\n%s", i, done, files, all, log)
 	}
 }

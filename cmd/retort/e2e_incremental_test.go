@@ -73,7 +73,7 @@ func (k *kit) testIncremental(t *testing.T) {
 // testBrokenStates reads hundreds of broken states where states are read, in the
 // sandbox. None may stop a compilation.
 func (k *kit) testBrokenStates(t *testing.T) {
-	e := k.editor(t, "umbrella", false)
+	e := k.editor(t, []string{"umbrella"}, false)
 	app, err := e.session.app(t.Context())
 	if err != nil {
 		t.Fatal(err)
