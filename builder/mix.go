@@ -195,7 +195,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		layers.Recipe{
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: mix.Root, Over: withTools(mix.Over),
-			Work: slices.Concat(work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps(), []string{stepBase}),
+			Work: slices.Concat([]string{stepBase}, work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
 			Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
 		},

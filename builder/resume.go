@@ -39,7 +39,6 @@ type resumePoint struct {
 	Result layers.Key    `json:"result"` // of the layer it made
 	State  digest.Digest `json:"state"`  // of the blob that holds stateFile
 	Size   int64         `json:"size"`
-	Made   []byte        `json:"made"` // content of madeFile
 }
 
 // incrementalKey is the key of what r gives if it may resume. Nobody who
@@ -66,9 +65,20 @@ func (b *Builder) lookupIncremental(ctx context.Context, r *layers.Recipe, input
 
 // resume puts what the last run left into upper, if there is anything. It is
 // only a hint: without it, or with one that is broken, the program does the
-// whole work. A clean run gets the names alone; it checks that they are right.
+// whole work. A clean run gets the names alone, whatever they were made from; it
+// checks that they are right.
 func (b *Builder) resume(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, upper string) error {
 	if r.Resumes == nil {
+		return nil
+	}
+	made, err := b.Store.Value(ctx, layers.HintKey(r, b.Project))
+	if err == nil && len(made) > 0 {
+		err = writeFile(filepath.Join(upper, madeFile), bytes.NewReader(made), 0o644)
+	}
+	if err != nil && !errors.Is(err, layers.ErrNotFound) {
+		return err
+	}
+	if !b.Incremental {
 		return nil
 	}
 	key, err := layers.ResumeKey(r, inputs, b.Project)
@@ -84,14 +94,6 @@ func (b *Builder) resume(ctx context.Context, r *layers.Recipe, inputs map[strin
 	}
 	var point resumePoint
 	if json.Unmarshal(raw, &point) != nil || !layers.ValidKey(string(point.Result)) || point.State.Validate() != nil {
-		return nil
-	}
-	if len(point.Made) > 0 {
-		if err := writeFile(filepath.Join(upper, madeFile), bytes.NewReader(point.Made), 0o644); err != nil {
-			return err
-		}
-	}
-	if !b.Incremental {
 		return nil
 	}
 	return b.restore(ctx, r, point, upper)
@@ -187,7 +189,10 @@ func (b *Builder) keepState(ctx context.Context, r *layers.Recipe, inputs map[st
 	if err != nil {
 		return err
 	}
-	point := resumePoint{Result: result, State: digest.FromBytes(state), Size: int64(len(state)), Made: made}
+	if err := b.Store.PutValue(ctx, layers.HintKey(r, b.Project), made); err != nil {
+		return err
+	}
+	point := resumePoint{Result: result, State: digest.FromBytes(state), Size: int64(len(state))}
 	err = b.Store.PutBlob(ctx, point.State, point.Size, func(w io.Writer) error {
 		_, err := w.Write(state)
 		return err

@@ -106,10 +106,10 @@ func TestResume(t *testing.T) {
 
 	content["dep"] = "another"
 	realise(true)
-	want("another dependency", "none none none")
+	want("another dependency", "none made none")
 	content["code"] = "three"
 	realise(true, "mix.exs=1")
-	want("another definition", "none none none")
+	want("another definition", "none made none")
 	content["code"] = "four"
 	b.Project = "there"
 	realise(true)
@@ -140,13 +140,13 @@ func TestResumeFromNothing(t *testing.T) {
 			if err := b.Store.PutValue(t.Context(), key, []byte("{")); err != nil {
 				t.Fatal(err)
 			}
-		}, "none none none"},
+		}, "none made none"},
 		{"there is no such layer", func(t *testing.T, b *Builder, key layers.Key) {
 			text := `{"result":"` + strings.Repeat("0", len(key)) + `","state":"` + digest.FromString("state").String() + `"}`
 			if err := b.Store.PutValue(t.Context(), key, []byte(text)); err != nil {
 				t.Fatal(err)
 			}
-		}, "none none none"},
+		}, "none made none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			content := map[string]string{"code": "one", "dep": "dep"}

@@ -144,6 +144,15 @@ func ResumeKey(r *Recipe, inputs map[string]Layer, project string) (Key, error) 
 	return key, err
 }
 
+// HintKey returns the key under which r's runs keep, for the project of that
+// name, what helps a later one and decides nothing.
+func HintKey(r *Recipe, project string) Key {
+	k := newKeyHash()
+	k.add("hint", r.Name)
+	k.add("project", project)
+	return k.key()
+}
+
 // KeyOf returns the key of r given the layers its inputs realised to, by name,
 // and the text that was hashed. An input without a layer is an internal error.
 func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
@@ -179,7 +188,9 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 		for _, o := range r.Outputs {
 			k.add("output", o.Path)
 			k.add("strip", strconv.FormatBool(o.Strip))
-			k.add("continues", strconv.FormatBool(o.Base != ""))
+			if o.Base != "" {
+				k.add("base", "true") // which it is, the inputs say
+			}
 		}
 	}
 	k.list("fact", r.Facts)
