@@ -100,7 +100,7 @@ func takePackages(rt Runtime, release Tree) (packageFiles, error) {
 // rootObjects are the ELF files that must load: those of the release, of whole
 // packages, and of the tools used already.
 func rootObjects(rt Runtime, root *sysroot) ([]elf.Object, error) {
-	var out []elf.Object
+	var paths []string
 	for _, p := range sortedKeys(root.at) {
 		have := root.at[p]
 		whole := have.tree >= 0 && rt.Packages[have.tree].Whole && slim(have.entry)
@@ -110,6 +110,13 @@ func rootObjects(rt Runtime, root *sysroot) ([]elf.Object, error) {
 		if have.tree == ofRelease && ignored(rt.Ignore, strings.TrimPrefix(p, prefix+"/")) {
 			continue
 		}
+		paths = append(paths, p)
+	}
+	if err := root.read(paths); err != nil {
+		return nil, err
+	}
+	var out []elf.Object
+	for _, p := range paths {
 		o, isELF, err := root.object(p)
 		if err != nil {
 			return nil, err

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/internal/elf"
 	"github.com/retort-build/retort/internal/tarball"
@@ -101,6 +104,32 @@ func (s *sysroot) use(p string) (real string, ok bool) {
 func (s *sysroot) isFile(p string) bool {
 	k := s.at[p].entry.Kind
 	return k == tarball.File || k == tarball.Hardlink
+}
+
+// read reads the files at paths, several at a time, for object to find.
+func (s *sysroot) read(paths []string) error {
+	found := make([]elfFile, len(paths))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	const chunk = 64
+	for first := 0; first < len(paths); first += chunk {
+		group.Go(func() (err error) {
+			for i := first; i < min(first+chunk, len(paths)); i++ {
+				have := s.at[paths[i]]
+				if found[i].file, found[i].ok, err = readELF(have.from, have.entry.Path); err != nil {
+					return fmt.Errorf("%s: %w", paths[i], err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, p := range paths {
+		s.elfs[p] = found[i]
+	}
+	return nil
 }
 
 // object reads the ELF file at a path without symbolic links.
