@@ -28,6 +28,9 @@ type Builder struct {
 	Project     string // names the project; reaches no result
 	// OnEvent, if not nil, is told what happens, from several goroutines at once.
 	OnEvent func(Event)
+	// OnWork, if not nil, is told what the store has of a plan before the rest is
+	// realised.
+	OnWork func(have map[string]layers.Layer)
 	// Log, if not nil, receives the output of each step's program as it comes.
 	Log func(step string) io.Writer
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +58,9 @@ func (b *Builder) realise(ctx context.Context, plan layers.Plan, known hits) (ma
 	}
 	if len(missing) == 0 {
 		return done, nil
+	}
+	if b.OnWork != nil {
+		b.OnWork(maps.Clone(done))
 	}
 	if err := b.realiseMissing(ctx, missing, done); err != nil {
 		return nil, err

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"sync"
 
+	"github.com/retort-build/retort/layers"
 	"github.com/retort-build/retort/registry"
 )
 
@@ -73,6 +75,9 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 		return atErr
 	}
 	s.compileMode(at)
+	ahead := sync.WaitGroup{}
+	defer ahead.Wait()
+	s.builder.OnWork = func(have map[string]layers.Layer) { ahead.Go(func() { s.readAhead(ctx, have) }) }
 	built, err := s.builder.Release(ctx, app, s.config.Release.Name)
 	if err != nil {
 		return err

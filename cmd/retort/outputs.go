@@ -40,11 +40,17 @@ func (s *session) outputs(ctx context.Context, built builder.Built, dir string, 
 	}
 	archive := outputFile{Path: filepath.Join(dir, base+".tar.gz"), Kind: "release"}
 	s.progress.phase("write " + filepath.Base(archive.Path))
-	if archive.Digest, err = s.writeArchive(ctx, archive.Path, built.Release); err != nil {
-		return nil, err
-	}
-	image, err := s.image(ctx, built, format, at)
-	if err != nil {
+	var image registry.Image
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		archive.Digest, err = s.writeArchive(groupCtx, archive.Path, built.Release)
+		return err
+	})
+	group.Go(func() (err error) {
+		image, err = s.image(groupCtx, built, format, at)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	out := outputFile{Kind: "image", Digest: image.Digest}
@@ -118,11 +124,27 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 }
 
 func (s *session) tree(ctx context.Context, l layers.Layer) (registry.Tree, error) {
+	if known, ok := s.trees.Load(l.DiffID); ok {
+		return known.(registry.Tree), nil
+	}
 	entries, err := s.store.Entries(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	return registry.Dir(s.store.Path(l), entries), nil
+}
+
+// readAhead reads the trees of packages while programs run: the image will want
+// them. What it cannot read is read again then, and reported.
+func (s *session) readAhead(ctx context.Context, have map[string]layers.Layer) {
+	for step, l := range have {
+		if !strings.HasPrefix(step, string(layers.UnpackDeb)+":") {
+			continue
+		}
+		if t, err := s.tree(ctx, l); err == nil {
+			s.trees.Store(l.DiffID, t)
+		}
+	}
 }
 
 // wholePackages are those that the image holds because they are named, not

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
@@ -38,6 +39,7 @@ type session struct {
 	builder     *builder.Builder
 	progress    *progress
 	incremental *bool
+	trees       sync.Map // registry.Tree by DiffID, read ahead
 }
 
 func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error) {
