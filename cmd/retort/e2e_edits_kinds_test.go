@@ -220,17 +220,6 @@ func (e *editor) removeModule(out *edit) bool {
 	return ok
 }
 
-func (e *editor) renameFile(out *edit) bool {
-	name, ok := e.pick(e.isAdded)
-	if !ok {
-		return false
-	}
-	e.tree[strings.TrimSuffix(name, ".ex")+"_r.ex"] = e.tree[name]
-	delete(e.tree, name)
-	out.file = name
-	return true
-}
-
 var moduleName = regexp.MustCompile(`\.M[0-9]+\b`)
 
 func (e *editor) renameModule(out *edit) bool {
@@ -377,32 +366,6 @@ func (e *editor) makeError(out *edit) bool {
 	}
 	out.file = name
 	return ok
-}
-
-// makeLink puts a symbolic link in the place of a file, or the file again.
-func (e *editor) makeLink(out *edit) bool {
-	if e.undoLink(out) {
-		return true
-	}
-	name, ok := e.pick(func(name string) bool { return e.isAdded(name) })
-	if !ok {
-		return false
-	}
-	target := name[strings.LastIndex(name, "/")+1:] + ".target"
-	e.tree[name+".target"] = e.tree[name]
-	e.tree[name] = "-> " + target
-	out.file = name
-	return true
-}
-
-func (e *editor) undoLink(out *edit) bool {
-	for _, name := range slices.Sorted(maps.Keys(e.tree)) {
-		if strings.HasPrefix(e.tree[name], "-> ") {
-			out.file, e.tree[name] = name, e.tree[name+".target"]
-			return true
-		}
-	}
-	return false
 }
 
 func (e *editor) changeNothing(*edit) bool { return true }
