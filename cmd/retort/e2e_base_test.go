@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -60,19 +59,7 @@ func (k *kit) testBase(t *testing.T) {
 
 func (k *kit) sameWithoutBase(t *testing.T, s app, laidOut bool) {
 	t.Helper()
-	t.Setenv("RETORT_HOME", k.seed)
-	t.Setenv("RETORT_CONFIG", k.seed+".toml")
-	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
-	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: s.write(t, folder(t), writeOptions{})}
-	session, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.close()
-	built, err := session.plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session, built := k.planned(t, s)
 	with, err := session.builder.Realise(t.Context(), built.Plan)
 	if err != nil {
 		t.Fatal(err)

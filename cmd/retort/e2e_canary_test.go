@@ -2,11 +2,8 @@ package main
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,30 +139,11 @@ func changedFiles(t *testing.T, a, b string) []string {
 // archiveEntries describes the entries of a tar.gz.
 func archiveEntries(t *testing.T, path string) map[string]string {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]string{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum := sha256.New()
-		if _, err := io.Copy(sum, r); err != nil {
-			t.Fatal(err)
-		}
-		out[h.Name] = fmt.Sprintf("%c %o %d:%d %s %d %x", h.Typeflag, h.Mode, h.Uid, h.Gid, h.Linkname, h.ModTime.Unix(), sum.Sum(nil))
-	}
+	eachEntry(t, path, func(h *tar.Header, content []byte) {
+		out[h.Name] = fmt.Sprintf("%c %o %d:%d %s %d %x", h.Typeflag, h.Mode, h.Uid, h.Gid, h.Linkname, h.ModTime.Unix(), sha256.Sum256(content))
+	})
+	return out
 }
 
 // diffArchives says which entries differ, for the message of a test.

@@ -2,9 +2,6 @@ package main
 
 import (
 	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,30 +113,9 @@ func (k *kit) testGenerate(t *testing.T) {
 // archiveFiles are the files of a tar.gz with their content.
 func archiveFiles(t *testing.T, path string) map[string]string {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]string{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[h.Name] = string(data)
-	}
+	eachEntry(t, path, func(h *tar.Header, content []byte) { out[h.Name] = string(content) })
+	return out
 }
 
 // refuseGenerate: what a user gets wrong.

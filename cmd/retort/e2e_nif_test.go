@@ -3,11 +3,8 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -287,31 +284,13 @@ func (k *kit) precompiled(t *testing.T, n nifs, s app) {
 // privFiles are the files of a release's priv folders, as APP/NAME.
 func privFiles(t *testing.T, release string) map[string][]byte {
 	t.Helper()
-	f, err := os.Open(release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachEntry(t, release, func(h *tar.Header, content []byte) {
 		before, name, ok := strings.Cut(h.Name, "/priv/")
 		app, _, _ := strings.Cut(path.Base(before), "-")
-		if !ok || h.Typeflag != tar.TypeReg {
-			continue
+		if ok && h.Typeflag == tar.TypeReg {
+			out[app+"/"+name] = content
 		}
-		if out[app+"/"+name], err = io.ReadAll(r); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
+	return out
 }

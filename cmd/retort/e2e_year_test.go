@@ -38,24 +38,12 @@ func (k *kit) yearLater(t *testing.T, s app) {
 	s.variant = "-year"
 	s.files["toolchain.toml"] = "platforms = [\"linux/amd64\"]\n" + s.files["toolchain.toml"] + "\n[base]\npackages = [\"libfaketime\"]\n"
 	s.files["toolchain.lock"] = string(k.lock(t, s))
-	t.Setenv("RETORT_HOME", k.seed)
-	t.Setenv("RETORT_CONFIG", k.seed+".toml")
-	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
-	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: s.write(t, folder(t), writeOptions{})}
-	session, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.close()
-	built, err := session.plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session, built := k.planned(t, s)
 
 	// The control: a program of the sandbox does see next year.
 	later := ahead(built.Plan)
 	var year bytes.Buffer
-	err = session.builder.Exec(t.Context(), later, builder.StepRelease, builder.Command{
+	err := session.builder.Exec(t.Context(), later, builder.StepRelease, builder.Command{
 		Argv:   []string{"/usr/bin/erl", "-noshell", "-eval", "{{Y,_,_},_} = calendar:universal_time(), io:put_chars(integer_to_list(Y)), halt()."},
 		Stdout: &year, Stderr: os.Stderr,
 	})
@@ -77,6 +65,26 @@ func (k *kit) yearLater(t *testing.T, s app) {
 	if now[builder.StepRelease] != then[builder.StepRelease] {
 		t.Errorf("the release is %s now and %s in a year", now[builder.StepRelease].DiffID, then[builder.StepRelease].DiffID)
 	}
+}
+
+// planned opens a project in this process, with the seed's store, and asks Mix
+// about it.
+func (k *kit) planned(t *testing.T, s app) (*session, builder.Built) {
+	t.Helper()
+	t.Setenv("RETORT_HOME", k.seed)
+	t.Setenv("RETORT_CONFIG", k.seed+".toml")
+	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
+	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: s.write(t, folder(t), writeOptions{})}
+	session, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.close)
+	built, err := session.plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session, built
 }
 
 // ahead is the plan with the clock of every program a year ahead.
