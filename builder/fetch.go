@@ -9,6 +9,9 @@ import (
 	"github.com/retort-build/retort/layers"
 )
 
+// errNoFetcher is what a builder without a Fetcher says of what is missing.
+var errNoFetcher = errors.New("not in the store, and this build fetches nothing")
+
 // fetch brings r's archive into the store, if it is not there.
 func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 	if r.Kind == layers.UnpackGit {
@@ -23,7 +26,7 @@ func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 		return err
 	}
 	if b.Fetcher == nil {
-		return errors.New("not in the store, and this build fetches nothing")
+		return errNoFetcher
 	}
 	size := a.Size
 	if size == 0 {

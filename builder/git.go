@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/retort-build/retort/env"
@@ -38,7 +37,7 @@ func (b *Builder) fetchGit(ctx context.Context, r *layers.Recipe) error {
 		return err
 	}
 	if b.Git == nil {
-		return errors.New("not in the store, and this build fetches nothing")
+		return errNoFetcher
 	}
 	var arrived int64
 	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind})

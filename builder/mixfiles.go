@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -58,16 +59,20 @@ var scripts = sync.OnceValue(func() map[string][]byte {
 })
 
 func scriptRecipe() layers.Recipe {
+	return ownFiles(stepScripts, scripts(), func(name string) bool { return name == assetMix })
+}
+
+// ownFiles is the recipe of files that are part of this program.
+func ownFiles(step string, texts map[string][]byte, executable func(name string) bool) layers.Recipe {
 	var files []layers.SourceFile
-	for name, text := range scripts() {
-		f := layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(text), Size: int64(len(text))}
-		if name == assetMix {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		f := layers.SourceFile{Path: name, Mode: 0o644, Digest: digest.FromBytes(texts[name]), Size: int64(len(texts[name]))}
+		if executable(name) {
 			f.Mode = 0o755
 		}
 		files = append(files, f)
 	}
-	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
-	return filesRecipe(stepScripts, files)
+	return filesRecipe(step, files)
 }
 
 func filesRecipe(name string, files []layers.SourceFile) layers.Recipe {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 )
@@ -128,16 +126,7 @@ func compilerFiles(p env.Platform) map[string][]byte {
 }
 
 func compilersRecipe(p env.Platform) layers.Recipe {
-	var files []layers.SourceFile
-	for name, text := range compilerFiles(p) {
-		mode := uint32(0o755)
-		if name == specsFile {
-			mode = 0o644
-		}
-		files = append(files, layers.SourceFile{Path: name, Mode: mode, Digest: digest.FromBytes(text), Size: int64(len(text))})
-	}
-	slices.SortFunc(files, func(x, y layers.SourceFile) int { return strings.Compare(x.Path, y.Path) })
-	r := filesRecipe(stepCompilers, files)
+	r := ownFiles(stepCompilers, compilerFiles(p), func(name string) bool { return name != specsFile })
 	r.Platform = p
 	return r
 }

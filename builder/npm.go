@@ -75,7 +75,7 @@ func (b *Builder) fetchNPM(ctx context.Context, r *layers.Recipe) error {
 		return err
 	}
 	if b.Fetcher == nil {
-		return errors.New("not in the store, and this build fetches nothing")
+		return errNoFetcher
 	}
 	var arrived int64
 	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind})
