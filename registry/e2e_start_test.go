@@ -28,7 +28,15 @@ func writeArchive(t *testing.T, name string, tagged Tagged, blobs Blobs) {
 // evaluated loads an archive with podman and runs an expression in the image.
 func evaluated(t *testing.T, archive string, c Composition) {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "pod") // podman wants its path below 50 characters
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	podman := func(args ...string) string {
 		return run(t, append([]string{"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
 			"--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"}, args...)...)

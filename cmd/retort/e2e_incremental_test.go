@@ -109,7 +109,7 @@ files = State.files()
 good = %{State.new(files) | projects: [{"", "lib/core", ["apps/core/lib"]}], seen: [{"a", "b"}], manifests: [{"lib/core/.mix/compile.elixir", "x"}]}
 write = fn term -> File.write!(".retort/state", if(is_binary(term), do: term, else: :erlang.term_to_binary(term, compressed: 1))) end
 write.(good)
-{:incremental, _} = State.begin(files, build)
+{:incremental, _} = State.begin(files, build, fn _state -> nil end)
 data = File.read!(".retort/state")
 plain = :erlang.term_to_binary(good)
 odd = [nil, [], %{}, "", 1, -1, :clean, {1, 2}, [nil], %{nil => 1}, 1.5, [1 | 2]]
@@ -123,7 +123,7 @@ broken =
 
 for state <- broken do
   write.(state)
-  {mode, %State{}} = State.begin(files, build)
+  {mode, %State{}} = State.begin(files, build, fn _state -> nil end)
   true = mode in [:clean, :incremental]
 end
 
