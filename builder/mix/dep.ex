@@ -55,7 +55,6 @@ defmodule Retort.Dep do
     for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
     intern(app)
     Retort.Steady.begin()
-    erlang(app)
     Mix.start()
     Mix.shell(Retort.Shell)
     Mix.CLI.main(["deps.compile", app])
@@ -122,20 +121,6 @@ defmodule Retort.Dep do
       Retort.Names.intern(["/retort/names" | Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true)])
       names = for file <- Path.wildcard(Path.join(source, "**/*.{ex,exs}")), name <- Retort.Names.source(file), do: name
       names |> Enum.sort() |> Retort.Names.atoms()
-    end
-  end
-
-  # rebar3's VM makes the names of all sources before it does anything else, and
-  # so may use every processor: see names.ex.
-  defp erlang(app) do
-    [source, _build] = dirs(app)
-
-    if not File.exists?(Path.join(source, "mix.exs")) do
-      files = Path.wildcard(Path.join(source, "**/*.{erl,hrl,xrl,yrl,asn1}")) ++ Path.wildcard("deps/*/include/**/*.hrl")
-      names = for file <- files, name <- Retort.Names.source(file), do: name
-      File.write!("/tmp/retort.names", names |> Enum.sort() |> Enum.dedup() |> :erlang.term_to_binary())
-      intern = "{ok,B}=file:read_file(\"/tmp/retort.names\"),[(catch(binary_to_atom(N)))||N<-binary_to_term(B)]."
-      System.put_env("ERL_AFLAGS", "+SDio 1 +fnu -eval '#{intern}'")
     end
   end
 
