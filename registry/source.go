@@ -42,7 +42,7 @@ func scan(ctx context.Context, r io.Reader, compression string) (contents, error
 	out := contents{compression: compression}
 	packed, plain := digest.SHA256.Digester(), digest.SHA256.Digester()
 	packedSize, plainSize := &counter{}, &counter{}
-	blob := io.TeeReader(canceled{ctx, r}, io.MultiWriter(packed.Hash(), packedSize))
+	blob := io.TeeReader(tarball.WithContext(ctx, r), io.MultiWriter(packed.Hash(), packedSize))
 	tar, err := Decompress(blob, compression, maxLayerSize)
 	if err != nil {
 		return out, err
@@ -89,19 +89,6 @@ func (c *contents) tally(e tarball.Entry, content io.Reader) error {
 	}
 	c.packages = append(c.packages, PackageReport{control.Name, control.Version})
 	return nil
-}
-
-// canceled ends reading when ctx does.
-type canceled struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c canceled) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // dirSource is an OCI image layout directory. No link leads out of it.
