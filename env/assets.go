@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"path"
 )
 
 // Assets is how the files are made that browsers load: after the application
