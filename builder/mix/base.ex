@@ -75,13 +75,11 @@ defmodule Retort.Base do
 
   # What is laid out and this release does not have is taken away.
   def finish(path) do
-    laid_out = :persistent_term.get(__MODULE__, %{})
-    if laid_out != %{} and :ets.lookup(__MODULE__, :erts) == [], do: for(dir <- Path.wildcard(Path.join(path, "erts-*")), do: File.rm_rf!(dir))
-
-    for {app, {{_erts, properties, _strip}, true}} <- laid_out, :ets.lookup(__MODULE__, app) == [] do
-      File.rm_rf!(Path.join([path, "lib", "#{app}-#{properties[:vsn]}"]))
-    end
+    for {app, {facts, _result}} <- :persistent_term.get(__MODULE__, %{}), :ets.lookup(__MODULE__, app) == [], do: remove(path, app, facts)
   end
+
+  defp remove(path, :erts, {_source, version}), do: File.rm_rf!(Path.join(path, "erts-#{version}"))
+  defp remove(path, app, {_erts, properties, _strip}), do: File.rm_rf!(Path.join([path, "lib", "#{app}-#{properties[:vsn]}"]))
 
   # What this does in place of Mix.Release.copy_app and copy_erts, which it is
   # given, is to look whether the same was copied before.
@@ -91,8 +89,7 @@ defmodule Retort.Base do
 
     case :persistent_term.get(__MODULE__) do
       %{^app => {^facts, result}} -> result
-      %{^app => {{_erts, properties, _strip}, _result}} -> File.rm_rf!(Path.join([release.path, "lib", "#{app}-#{properties[:vsn]}"])) && original.()
-      %{^app => _erts} -> for(dir <- Path.wildcard(Path.join(release.path, "erts-*")), do: File.rm_rf!(dir)) && original.()
+      %{^app => {other, _result}} -> remove(release.path, app, other) && original.()
       _new -> original.()
     end
   end
