@@ -55,9 +55,13 @@ var kinds = []struct {
 
 func (e *editor) edit() edit {
 	// An error is mended by going back, but not always at once.
-	if n := len(e.last); n > 0 && e.isBroken() && e.random.IntN(3) > 0 {
-		e.tree = maps.Clone(e.last[n-1])
-		return edit{name: "mend"}
+	if e.tree.broken() && e.random.IntN(3) > 0 {
+		for _, before := range slices.Backward(e.last) {
+			if !before.broken() {
+				e.tree = maps.Clone(before)
+				return edit{name: "mend"}
+			}
+		}
 	}
 	// So is a link, with which everything is compiled from nothing.
 	if out := (edit{name: "undo a link"}); e.random.IntN(3) > 0 && e.undoLink(&out) {
@@ -75,7 +79,7 @@ func (e *editor) edit() edit {
 			}
 			out := edit{name: k.name}
 			if k.do(e, &out) {
-				if e.isBroken() {
+				if e.tree.broken() {
 					out.mode = broken
 				}
 				return out
@@ -87,8 +91,8 @@ func (e *editor) edit() edit {
 
 const mistake = "\n  def mistake, do: undefined_variable\nend\n"
 
-func (e *editor) isBroken() bool {
-	for _, text := range e.tree {
+func (t tree) broken() bool {
+	for _, text := range t {
 		if strings.Contains(text, "undefined_variable") {
 			return true
 		}
@@ -357,7 +361,7 @@ func (e *editor) goBack(out *edit) bool {
 }
 
 func (e *editor) makeError(out *edit) bool {
-	if e.isBroken() {
+	if e.tree.broken() {
 		return false
 	}
 	name, ok := e.pick(func(name string) bool { return module(name) && strings.HasPrefix(e.tree[name], "defmodule") })

@@ -73,7 +73,7 @@ type editor struct {
 	tree    tree
 	last    []tree // those before the latest edits
 
-	behind             bool // the tree before did not compile
+	behind             bool // the tree before was not compiled: an error, or a hit
 	steps, incremental int  // compiled, and of those incrementally
 	clean              errgroup.Group
 }
@@ -300,7 +300,7 @@ func (e *editor) mode(t *testing.T, i int, done edit, log string, err error) {
 		t.Logf("step %d, %s: %d of %d files compiled %s", i, done, files, all, again.FindString(log))
 	}
 	behind := e.behind
-	if e.behind = err != nil; err != nil {
+	if e.behind = err != nil || log == ""; err != nil {
 		return
 	}
 	e.steps++
