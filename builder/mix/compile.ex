@@ -12,8 +12,6 @@ defmodule Retort.Compile do
   @mode ".retort/mode"
   @made ".retort/made"
   @epoch 315_532_800
-  # What these compile follows from files that Mix watches.
-  @compilers [:app, :elixir, :erlang, :gettext, :leex, :phoenix, :phoenix_live_view, :protocols, :yecc]
   @named ~w(.ex .eex .heex .leex .erl .hrl .xrl .yrl)
 
   def main do
@@ -50,6 +48,7 @@ defmodule Retort.Compile do
     for list <- [base, own, made], do: Names.atoms(list)
 
     before = times(build, children(build) -- foreign)
+    old = State.built(build, children(build) -- foreign)
     priv = State.priv()
     tracer = Reads.start()
     failure = compile()
@@ -73,7 +72,18 @@ defmodule Retort.Compile do
       failure -> again(build, files, [], "an error may be due to what was compiled earlier")
       found != made and anew() < 3 -> again(build, files, found, "macros made the names #{Enum.join(Enum.take((found -- made) ++ (made -- found), 5), ", ")}")
       mode == :incremental and not State.sound?(state, seen, changed ++ gone, build) -> again(build, files, found, "a module that was found at run time has changed")
-      true -> finish(%{state | own: children(build) -- foreign, beams: beams, numbers: numbers(own, made)}, seen, mode, build, found, found == made and priv == State.priv())
+
+      true ->
+        {watched?, projects} = projects()
+        state = %{state | own: children(build) -- foreign, beams: beams, numbers: numbers(own, made), projects: projects}
+        foreseen? = State.foreseen?(state, seen.built, old, build)
+
+        if mode == :incremental and not foreseen? do
+          again(build, files, found, "a compiler of the project looked at what was compiled earlier")
+        else
+          usable = watched? and foreseen? and not seen.commands and State.plain?(state) and found == made and priv == State.priv()
+          finish(%{state | usable: usable}, seen, mode, build, found)
+        end
     end
   end
 
@@ -85,10 +95,8 @@ defmodule Retort.Compile do
     kind, reason -> {kind, reason, __STACKTRACE__}
   end
 
-  defp finish(state, seen, mode, build, made, settled?) do
-    {watched?, projects} = projects()
-    usable = watched? and settled? and not seen.commands and State.plain?(state)
-    state = State.add(%{state | usable: usable, projects: projects}, seen, build)
+  defp finish(state, seen, mode, build, made) do
+    state = State.add(state, seen, build)
     State.save(state, build)
     names(made)
     File.write!(@mode, Atom.to_string(mode))
@@ -164,16 +172,18 @@ defmodule Retort.Compile do
     libs ++ (State.ls_if(build) -- ["lib"])
   end
 
-  # Whether Mix alone compiles every application of the project; where each of
-  # them lies and compiles to, and the folders of its sources.
+  # Whether every application of the project may be compiled from a state, and
+  # for each of them, after those that it depends on: where it lies and compiles
+  # to, the folders of its sources, and which compilers of its own run when all
+  # others are through.
   defp projects do
     root = System.fetch_env!("MIX_DEPS_PATH") |> Path.dirname()
     deps = for dep <- Mix.Dep.cached(), not dep.scm.fetchable?(), do: dep
 
     all =
-      [project("") | Enum.map(deps, fn dep -> Mix.Dep.in_dependency(dep, fn _ -> project(Path.relative_to(dep.opts[:dest], root)) end) end)]
+      Enum.map(deps, fn dep -> Mix.Dep.in_dependency(dep, fn _ -> project(Path.relative_to(dep.opts[:dest], root)) end) end) ++ [project("")]
 
-    {Enum.all?(all, &elem(&1, 0)), Enum.map(all, &elem(&1, 1))}
+    {Enum.all?(all, &elem(&1, 0)) and Code.get_compiler_option(:tracers) == [], Enum.map(all, &elem(&1, 1))}
   end
 
   defp project(dir) do
@@ -183,6 +193,7 @@ defmodule Retort.Compile do
     compilers = config[:compilers] || Mix.compilers()
     app = config[:app] && "lib/#{config[:app]}"
     dirs = for path <- dirs, do: Path.join(dir, path) |> String.trim_leading("/")
-    {Enum.all?(compilers, &(&1 in @compilers)) and aliases == [] and !config[:build_embedded], {dir, app, dirs}}
+    last = compilers |> Enum.reverse() |> Enum.take_while(&(&1 not in Reads.compilers())) |> Enum.map(&to_string/1)
+    {aliases == [] and !config[:build_embedded] and config[:elixirc_options][:tracers] in [nil, []], {dir, app, dirs, last}}
   end
 end

@@ -12,7 +12,15 @@ defmodule Retort.Reads do
     {{:erlang, :term_to_binary, 1}, [:"$1"]},
     {{:erlang, :term_to_binary, 2}, [:"$1", :_]}
   ]
-  @low_calls [list_dir: 1, list_dir_all: 1, open: 2, read_file: 1]
+  @low_calls [list_dir: 1, list_dir_all: 1, open: 2, read_file: 1, read_file_info: 1, read_file_info: 2, read_link_info: 1, read_link_info: 2]
+  @low_looks [:read_file_info, :read_link_info]
+  @lists [:list_dir, :list_dir_all]
+  @write_calls [copy: 2, copy: 3, rename: 2, write_file: 2, write_file: 3]
+  # Folders that Mix links into the build if they are there.
+  @linked ~w(include priv src)
+  # What these compile follows from files that Mix watches.
+  @compilers [:app, :elixir, :erlang, :gettext, :leex, :phoenix, :phoenix_live_view, :protocols, :yecc]
+  @parts ["all" | Enum.map(@compilers, &Atom.to_string/1)]
 
   defstruct [
     :main,
@@ -26,20 +34,33 @@ defmodule Retort.Reads do
     declared: MapSet.new(),
     asked: MapSet.new(),
     ordered: MapSet.new(),
+    inputs: MapSet.new(),
+    listed: MapSet.new(),
+    built: MapSet.new(),
+    projects: [],
+    tasks: %{},
+    helpers: %{},
     commands: false
   ]
+
+  def compilers, do: @compilers
+  def linked, do: @linked
 
   def start do
     parent = self()
     tracer = spawn_link(fn -> loop(%__MODULE__{main: parent}) end)
     :erlang.trace(:all, true, [:call, :procs, {:tracer, tracer}])
     for {name, arity} <- @low_calls, do: :erlang.trace_pattern({:prim_file, name, arity}, true, [])
-    for {name, arity} <- @file_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
-    for module <- [:elixir_compiler, Kernel.ErrorHandler, Mix.Rebar, Module], do: {:module, _} = :code.ensure_loaded(module)
+    for {name, arity} <- @file_calls ++ @write_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
+    for module <- [:elixir_compiler, Kernel.ErrorHandler, Mix.ProjectStack, Mix.Rebar, Mix.Task, Mix.Task.Compiler, Module], do: {:module, _} = :code.ensure_loaded(module)
     pattern({:elixir_compiler, :file, 2})
     pattern({:code, :ensure_loaded, 1})
     for arity <- [3, 4], do: pattern({Kernel.ErrorHandler, :ensure_compiled, arity})
     pattern({:erlang, :open_port, 2})
+    pattern({Mix.ProjectStack, :push, 3})
+    pattern({Mix.ProjectStack, :pop, 0})
+    pattern({Mix.Task.Compiler, :after_compiler, 2})
+    :erlang.trace_pattern({Mix.Task, :run, 2}, [{:_, [], [{:exception_trace}]}], [:local])
     for {mfa, args} <- @orders, do: large(mfa, args)
     :erlang.trace_pattern({Mix.Rebar, :load_config, 1}, [{:_, [], [{:return_trace}]}], [])
     for {name, arity} <- Module.module_info(:exports), name in [:__put_attribute__, :put_attribute], arity > 2, do: attribute(name, arity)
@@ -73,14 +94,56 @@ defmodule Retort.Reads do
       {:trace, parent, :spawn, child, mfa} -> loop(seen |> inherit(parent, child) |> pass(child, mfa))
       {:trace, pid, :call, {Mix.Rebar, :load_config, _args}} -> loop(%{seen | scripts: MapSet.put(seen.scripts, pid)})
       {:trace, pid, :return_from, {Mix.Rebar, :load_config, _arity}, _config} -> loop(%{seen | scripts: MapSet.delete(seen.scripts, pid)})
-      {:trace, pid, :call, {module, name, args}} -> loop(call(seen, pid, module, name, args))
+      {:trace, pid, :call, {Mix.Task, :run, [task, _args]}} -> loop(task(seen, pid, to_string(task)))
+      {:trace, pid, kind, {Mix.Task, :run, 2}, _result} when kind in [:return_from, :exception_from] -> loop(%{seen | tasks: Map.update!(seen.tasks, pid, &tl/1)})
+      {:trace, pid, :call, {module, name, args}} -> loop(seen |> input(compiler(seen, pid), module, name, args) |> call(pid, module, name, args))
       :stop -> send(seen.main, {self(), result(seen)})
       _other -> loop(seen)
     end
   end
 
+  # A task that is run while a compiler of the project runs is part of that.
+  defp task(seen, pid, task) do
+    running = Map.get(seen.tasks, pid, [])
+
+    compiler =
+      case task do
+        "compile." <> name when name not in @parts -> {name, List.first(seen.projects)}
+        _other -> List.first(running)
+      end
+
+    %{seen | tasks: Map.put(seen.tasks, pid, [compiler | running])}
+  end
+
+  # The compiler of the project that runs now, or that started this process, as
+  # its name and that of the application.
+  defp compiler(%{tasks: tasks} = seen, pid), do: Enum.find_value(tasks, seen.helpers[pid], fn {_pid, running} -> List.first(running) end)
+
+  defp input(seen, nil, _module, _name, _args), do: seen
+
+  defp input(seen, compiler, module, name, [path | _] = args) when module in [:file, :prim_file] do
+    seen = if compiled?(place(written(name, args))), do: %{seen | commands: true}, else: seen
+
+    case place(path) do
+      {:project, path} when name in @lists -> %{seen | listed: MapSet.put(seen.listed, path), inputs: MapSet.put(seen.inputs, path)}
+      {:project, path} -> %{seen | inputs: MapSet.put(seen.inputs, path)}
+      {:build, path} -> %{seen | built: MapSet.put(seen.built, {compiler, path})}
+      nil -> seen
+    end
+  end
+
+  # What is called when a compiler is through, is not seen.
+  defp input(seen, _compiler, Mix.Task.Compiler, :after_compiler, _args), do: %{seen | commands: true}
+  defp input(seen, _compiler, _module, _name, _args), do: seen
+
   defp inherit(seen, parent, child) do
     seen = if parent in seen.scripts, do: %{seen | scripts: MapSet.put(seen.scripts, child)}, else: seen
+
+    seen =
+      case compiler(seen, parent) do
+        nil -> seen
+        compiler -> %{seen | helpers: Map.put(seen.helpers, child, compiler)}
+      end
 
     case seen.owner do
       %{^parent => source} -> %{seen | owner: Map.put(seen.owner, child, source)}
@@ -116,9 +179,13 @@ defmodule Retort.Reads do
   defp call(seen, pid, :erts_internal, _name, [_path, map | _]), do: order(seen, pid, map)
   defp call(seen, pid, :maps, _name, [map]), do: order(seen, pid, map)
   defp call(seen, pid, :erlang, _name, [map | _]), do: order(seen, pid, map)
-  defp call(seen, _pid, :prim_file, name, [path | _]) when name in [:list_dir, :list_dir_all], do: %{seen | lists: put(seen.lists, path)}
+  defp call(seen, _pid, :prim_file, name, _args) when name in @low_looks, do: seen
+  defp call(seen, _pid, :prim_file, name, [path | _]) when name in @lists, do: %{seen | lists: put(seen.lists, path)}
   defp call(seen, _pid, :prim_file, _name, [path | _]), do: %{seen | reads: put(seen.reads, path)}
-  defp call(seen, pid, :file, _name, [path | _]), do: look(seen, pid, path)
+  defp call(seen, pid, :file, name, args), do: seen |> look(pid, hd(args)) |> write(pid, name, args)
+  defp call(seen, _pid, Mix.ProjectStack, :push, [_module, config, _file]), do: %{seen | projects: [config[:app] | seen.projects]}
+  defp call(seen, _pid, Mix.ProjectStack, :pop, []), do: %{seen | projects: Enum.drop(seen.projects, 1)}
+  defp call(seen, _pid, Mix.Task.Compiler, :after_compiler, _args), do: seen
   defp call(seen, pid, :code, :ensure_loaded, [module]), do: ask(seen, pid, module)
   defp call(seen, pid, Kernel.ErrorHandler, :ensure_compiled, [module | _]), do: ask(seen, pid, module)
 
@@ -139,12 +206,15 @@ defmodule Retort.Reads do
   end
 
   defp order(seen, pid, map) do
-    with %{^pid => source} <- seen.owner, false <- pid in seen.passes, true <- Enum.any?(map, fn {key, _value} -> is_atom(key) end) do
+    with source when source != nil <- seen.owner[pid] || task_name(compiler(seen, pid)), false <- pid in seen.passes, true <- Enum.any?(map, fn {key, _value} -> is_atom(key) end) do
       %{seen | ordered: MapSet.put(seen.ordered, source)}
     else
       _other -> seen
     end
   end
+
+  defp task_name(nil), do: nil
+  defp task_name({name, _app}), do: "mix compile.#{name}"
 
   defp ask(seen, pid, module) when is_atom(module) do
     case seen.owner do
@@ -167,9 +237,17 @@ defmodule Retort.Reads do
     end
   end
 
-  # A path in the project, relative to it; nil for others. One that was relative
-  # already may mean the folder of any application of the project.
   defp relative(path) do
+    with {:project, path} <- place(path), do: path, else: (_other -> nil)
+  end
+
+  # Where a path lies: in the project, or among what it is compiled to, and
+  # relative to that; nil for others. One that was relative already may mean the
+  # folder of any application of the project, and so may one of the folders that
+  # Mix links into the build.
+  defp place(nil), do: nil
+
+  defp place(path) do
     root = Path.dirname(System.fetch_env!("MIX_DEPS_PATH"))
     text = IO.chardata_to_string(path)
 
@@ -179,15 +257,33 @@ defmodule Retort.Reads do
         _other -> text |> Path.split() |> Enum.reject(&(&1 in [".", ".."])) |> Path.join()
       end
 
-    case path do
-      "/" <> _other -> nil
-      "_build/" <> _other -> nil
-      "deps/" <> _other -> nil
-      path -> path
+    case Path.split(path) do
+      ["/" | _other] -> nil
+      ["_build", _env, "lib", _app, folder | rest] when folder in @linked -> {:project, Path.join([folder | rest])}
+      ["_build", _env | rest] when rest != [] -> {:build, Path.join(rest)}
+      [folder | _other] when folder in ["_build", "deps"] -> nil
+      _other -> {:project, path}
     end
   rescue
     _not_text -> nil
   end
+
+  # What a source leaves in the build, but the compiler does not know of.
+  defp write(seen, pid, name, args) do
+    with %{^pid => _source} <- seen.owner, {:build, _path} = to <- place(written(name, args)), false <- compiled?(to) do
+      %{seen | commands: true}
+    else
+      _other -> seen
+    end
+  end
+
+  defp compiled?({:build, path}), do: Enum.any?(["consolidated", "ebin"], &(&1 in Path.split(path)))
+  defp compiled?(_elsewhere), do: false
+
+  defp written(:open, [path, modes]), do: if(is_list(modes) and Enum.any?([:write, :append, :exclusive], &(&1 in modes)), do: path)
+  defp written(name, [_from, to | _]) when name in [:copy, :rename], do: to
+  defp written(:write_file, [path | _]), do: path
+  defp written(_name, _args), do: nil
 
   defp result(seen) do
     for {key, %MapSet{} = set} <- Map.from_struct(seen), key not in [:scripts, :passes], into: %{commands: seen.commands}, do: {key, Enum.sort(set)}

@@ -7,14 +7,17 @@
 # The state holds no atoms but those of this module: reading it must make none.
 defmodule Retort.State do
   @path ".retort/state"
-  @format 3
+  @format 4
   @epoch 315_532_800
   @kept ["compile.elixir_scm", "compile.fetch"]
   @erlang ~w(.erl .hrl .xrl .yrl)
   @sources [".ex" | @erlang]
   @foreign ~w(_build _plugins .retort deps)
-  # Folders that Mix links into the build if they are there.
-  @linked ~w(include priv src)
+  # Manifests of those compilers that begin from what they find.
+  @manifests ~w(app_cache app_tracer elixir erlang leex lock protocols xref yecc) |> Enum.map(&("compile." <> &1))
+  # What else of an earlier run these may find.
+  @found ~w(.mix consolidated ebin)
+  @shared [".mix", "consolidated", "phoenix-colocated"]
 
   defstruct format: @format,
             files: %{},
@@ -30,6 +33,8 @@ defmodule Retort.State do
             declared: [],
             asked: [],
             ordered: [],
+            inputs: [],
+            listed: [],
             numbers: nil,
             manifests: [],
             generated: [],
@@ -141,7 +146,7 @@ defmodule Retort.State do
     changed = MapSet.new(added ++ removed ++ edited)
     seen = for {source, path} <- state.seen, source not in changed, {source, path} not in state.declared, uniq: true, do: path
     declared = for {_source, path} <- state.declared, uniq: true, do: path
-    dirs = for {_dir, _app, dirs} <- state.projects, dir <- dirs, do: dir <> "/"
+    dirs = for {_dir, _app, dirs, _last} <- state.projects, dir <- dirs, do: dir <> "/"
 
     watched? = fn path ->
       (Path.extname(path) in @sources and String.starts_with?(path, dirs)) or Enum.any?(declared, &same?(&1, path))
@@ -156,12 +161,14 @@ defmodule Retort.State do
       path = Enum.find(added ++ removed, &("." in seen or listed?.(&1, seen))) -> "a module lists the folder of #{path}"
       path = Enum.find(changed, fn path -> not watched?.(path) and Enum.any?(state.reads, &same?(&1, path)) end) -> "#{path} is read while compiling"
       path = Enum.find(added ++ removed, &(not watched?.(&1) and listed?.(&1, state.lists))) -> "the folder of #{path} is listed while compiling"
+      path = Enum.find(changed, fn path -> Enum.any?(state.inputs, &same?(&1, path)) end) -> "a compiler of the project looks at #{path}"
+      path = Enum.find(added ++ removed, &listed?.(&1, state.listed)) -> "a compiler of the project lists the folder of #{path}"
       true -> nil
     end
   end
 
   defp linked(files) do
-    for {path, _} <- files, parent <- parents(path), Path.basename(parent) in @linked, uniq: true, into: MapSet.new(), do: parent
+    for {path, _} <- files, parent <- parents(path), Path.basename(parent) in Retort.Reads.linked(), uniq: true, into: MapSet.new(), do: parent
   end
 
   defp parents(path) do
@@ -181,8 +188,11 @@ defmodule Retort.State do
   # A path may have been seen from the folder of an application.
   defp same?(seen, path), do: seen == path or String.ends_with?(path, "/" <> seen)
 
+  # Compilers of the project begin from nothing: they follow what they find.
   defp restore(state, build) do
-    for {path, data} <- state.manifests do
+    for path <- state.own, do: clean(path, build)
+
+    for {path, data} <- state.manifests, Path.basename(path) in @manifests do
       File.mkdir_p!(Path.dirname(Path.join(build, path)))
       File.write!(Path.join(build, path), data)
     end
@@ -196,6 +206,49 @@ defmodule Retort.State do
 
     for path <- state.own, file <- tree(Path.join(build, path)), do: File.touch!(file, @epoch + state.run - 1)
   end
+
+  defp clean("lib/" <> _name = app, build) do
+    for name <- ls(Path.join(build, app)), name not in @found, path = Path.join([build, app, name]), File.lstat!(path).type != :symlink, do: File.rm_rf!(path)
+    for path <- Path.wildcard(Path.join([build, app, "ebin/*"]), match_dot: true), Path.extname(path) not in [".app", ".beam"], do: File.rm_rf!(path)
+  end
+
+  defp clean(path, build), do: path in @shared || File.rm_rf!(Path.join(build, path))
+
+  # All files below some of the folders that are compiled to.
+  def built(build, paths) do
+    for path <- paths, file <- tree(Path.join(build, path)), into: MapSet.new(), do: Path.relative_to(file, build)
+  end
+
+  # Whether compilers of the project saw nothing of an earlier run: of what the
+  # others have made, only modules of applications that these were through with.
+  # What they saw are pairs of a compiler, of an application, and a path.
+  def foreseen?(state, seen, old, build) do
+    order = for {{_dir, app, _dirs, last}, index} <- Enum.with_index(state.projects), into: %{}, do: {app, {index, last}}
+
+    Enum.all?(seen, fn {{name, of}, path} ->
+      {index, last} = Map.get(order, "lib/#{of}", {0, []})
+
+      through? = fn app ->
+        case order[app] do
+          {before, _last} -> before < index or (app == "lib/#{of}" and name in last)
+          nil -> false
+        end
+      end
+
+      app = path |> Path.split() |> Enum.take(2) |> Path.join()
+
+      case Path.split(path) do
+        ["lib", _app | _rest] when not is_map_key(order, app) -> true
+        ["lib", _app, "ebin" | _rest] -> through?.(app) or not there?(path, old, build)
+        ["lib", _app, ".mix", name] -> name not in @manifests
+        ["lib", _app, "consolidated" | _rest] -> not there?(path, old, build)
+        ["lib" | _rest] -> true
+        [shared | _rest] -> shared not in @shared or not there?(path, old, build)
+      end
+    end)
+  end
+
+  defp there?(path, old, build), do: path in old or File.exists?(Path.join(build, path))
 
   defp tree(path) do
     case File.lstat!(path) do
@@ -238,14 +291,16 @@ defmodule Retort.State do
         seen: Enum.uniq(keep.(state.seen) ++ seen.seen),
         declared: Enum.uniq(keep.(state.declared) ++ seen.declared),
         asked: Enum.uniq(keep.(state.asked) ++ asked),
+        inputs: Enum.uniq(seen.inputs ++ state.inputs),
+        listed: Enum.uniq(seen.listed ++ state.listed),
         ordered: Enum.uniq(Enum.filter(state.ordered, &(&1 not in again and is_map_key(state.files, &1))) ++ seen.ordered),
-        usable: state.usable and Enum.all?(again, &is_map_key(known, &1)) and (state.run > 0 or map_size(known) == MapSet.size(again))
+        usable: state.usable and Enum.all?(again, &(is_map_key(known, &1) and is_map_key(state.files, &1))) and (state.run > 0 or map_size(known) == MapSet.size(again))
     }
   end
 
   # The modules that each source refers to, as Mix's manifests have it.
   defp references(state, build) do
-    for {dir, app, _dirs} <- state.projects, app, entry <- entries(Path.join([build, app, ".mix/compile.elixir"])), into: %{} do
+    for {dir, app, _dirs, _last} <- state.projects, app, entry <- entries(Path.join([build, app, ".mix/compile.elixir"])), into: %{} do
       {path, record} = entry
       {Path.join(dir, path) |> String.trim_leading("/"), atoms(record, [])}
     end
@@ -268,6 +323,11 @@ defmodule Retort.State do
   defp atoms(tuple, acc) when is_tuple(tuple), do: atoms(Tuple.to_list(tuple), acc)
   defp atoms(_other, acc), do: acc
 
+  # Whether this Erlang source is made from one of the project's.
+  defp grammar?(path, state) do
+    not is_map_key(state.files, path) and Enum.any?([".xrl", ".yrl"], &is_map_key(state.files, Path.rootname(path) <> &1))
+  end
+
   # Takes Mix's manifests out of what is built: they hold times.
   def save(state, build) do
     manifests =
@@ -281,7 +341,7 @@ defmodule Retort.State do
         {Path.relative_to(file, build), data}
       end
 
-    generated = for {_dir, _app, dirs} <- state.projects, dir <- dirs, path <- Path.wildcard(dir <> "/**/*.erl"), not is_map_key(state.files, path), uniq: true, do: {path, File.read!(path)}
+    generated = for {_dir, _app, dirs, _last} <- state.projects, dir <- dirs, path <- Path.wildcard(dir <> "/**/*.erl"), grammar?(path, state), uniq: true, do: {path, File.read!(path)}
     File.mkdir_p!(".retort")
     state = %{state | manifests: manifests, generated: generated, time: System.os_time(:second)}
     File.write!(@path, :erlang.term_to_binary(state, compressed: 1))

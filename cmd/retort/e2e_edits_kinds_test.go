@@ -122,7 +122,7 @@ func (e *editor) number() string { return fmt.Sprint(1000 + e.random.IntN(9000))
 var fourDigits = regexp.MustCompile(`\b[1-9][0-9]{3}\b`)
 
 // unseen are files that are read in secret: Mix would not notice.
-var unseen = regexp.MustCompile(`secret\.txt$|read_by_reader\.ex$`)
+var unseen = regexp.MustCompile(`secret\.txt$|read_by_\w+\.ex$|^static/`)
 
 func (e *editor) changeNumber(out *edit) bool {
 	name, ok := e.pick(func(name string) bool {
@@ -310,6 +310,7 @@ var toggled = map[string]string{
 	"apps/core/priv/core.txt":   "NUMBER\n",
 	"apps/core/lib/more.ex":     "defmodule Core.More do\n  use Core\n  def value, do: NUMBER\nend\n",
 	"README.md":                 "NUMBER\n",
+	"static/b/d.txt":            "NUMBER\n",
 }
 
 func (e *editor) toggleFile(out *edit) bool {
