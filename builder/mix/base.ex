@@ -11,9 +11,9 @@ defmodule Mix.Tasks.Retort.Base do
 
   def run(args) do
     own = Retort.Base.own()
-    for {app, path} <- own, do: Mix.Project.in_project(app, path, fn _module -> Mix.Tasks.Compile.App.run([]) end)
-    if Mix.Project.config()[:app], do: Mix.Tasks.Compile.App.run([])
-    Mix.Task.run("compile", ["--no-compile", "--no-deps-check"])
+    for {app, path} <- own, do: Mix.Project.in_project(app, path, fn _module -> Retort.Base.describe() end)
+    if Mix.Project.config()[:app], do: Retort.Base.describe()
+    Mix.Task.run("deps.loadpaths", ["--no-deps-check"])
     [path | name] = args
     release = Mix.Release.from_config!(if(name != [], do: name |> hd() |> String.to_atom()), Mix.Project.config(), path: path)
     Retort.Base.lay_out(release, Map.keys(release.applications) -- [Mix.Project.config()[:app] | Keyword.keys(own)])
@@ -43,6 +43,28 @@ defmodule Retort.Base do
   def own do
     paths = for dep <- Mix.Dep.cached(), not dep.scm.fetchable?(), do: {dep.app, dep.opts[:dest]}
     Enum.uniq_by(Enum.to_list(Mix.Project.apps_paths() || %{}) ++ paths, &elem(&1, 0))
+  end
+
+  # Writes the resource file of an application of the project. Where mix.exs
+  # cannot say what that holds without the configuration, the dependencies are
+  # what the application needs for certain.
+  def describe do
+    path = Mix.Project.compile_path()
+
+    try do
+      Mix.Tasks.Compile.App.run([])
+    rescue
+      _error -> guess(path, Mix.Project.config())
+    end
+
+    Code.prepend_path(path)
+  end
+
+  defp guess(path, config) do
+    deps = for dep <- Mix.Dep.cached(), dep.top_level, Keyword.get(dep.opts, :runtime, true), dep.opts[:app] != false, do: dep.app
+    facts = [vsn: to_charlist(config[:version]), modules: [], registered: [], applications: [:kernel, :stdlib, :elixir | deps]]
+    File.mkdir_p!(path)
+    File.write!(Path.join(path, "#{config[:app]}.app"), :io_lib.format(~c"~tp.~n", [{:application, config[:app], facts}]))
   end
 
   def lay_out(release, apps) do

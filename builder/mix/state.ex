@@ -48,9 +48,15 @@ defmodule Retort.State do
   defp walk(path) do
     case File.lstat!(path) do
       %{type: :directory} -> for name <- ls(path), file <- walk(Path.join(path, name)), do: file
-      %{type: :regular, mode: mode} -> [{path, {:erlang.md5(File.read!(path)), Bitwise.band(mode, 0o111)}}]
+      %{type: :regular, mode: mode} -> [{path, {hash(path), Bitwise.band(mode, 0o111)}}]
       %{type: :symlink} -> [{path, {File.read_link!(path), -1}}]
     end
+  end
+
+  # OpenSSL's hash takes a tenth of the time that the VM's own does.
+  defp hash(path) do
+    {:ok, data} = :prim_file.read_file(path)
+    if Code.ensure_loaded?(:crypto), do: :crypto.hash(:sha256, data), else: :erlang.md5(data)
   end
 
   defp ls(dir), do: dir |> File.ls!() |> Enum.sort()
