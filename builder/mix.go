@@ -169,7 +169,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Name: StepCompile, Kind: layers.Run, Platform: a.Platform,
 		Root: native.Root, Over: withTools(native.Over),
 		Work: slices.Concat(work, []string{stepCode}, a.generated()),
-		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: cleanMemory(withEnv(a.parallelEnv(), environ)),
+		Dir:  projectDir, Argv: append(tool("Compile"), config...), Env: cleanMemory(withEnv(a.parallelEnv(), environ)), Parallel: true,
 		Outputs: p.compiled(),
 		Resumes: &layers.Resume{Fresh: []string{stepCode}, Facts: definitions(a.Source)},
 	}
@@ -186,7 +186,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Name: stepBase, Kind: layers.Run, Platform: a.Platform,
 		Root: mix.Root, Over: withTools(mix.Over),
 		Work: slices.Concat(work, []string{stepDefs}, a.generated()),
-		Dir:  projectDir, Argv: append(append(tool("Base"), out), p.releaseName(release)...), Env: a.parallelEnv(),
+		Dir:  projectDir, Argv: append(append(tool("Base"), out), p.releaseName(release)...), Env: a.parallelEnv(), Parallel: true,
 		Outputs: []layers.Output{{Path: "_release"}},
 	}
 	return plan.Append(native.Recipes...).Append(mix.Recipes...).Append(a.Image...).Append(
@@ -196,7 +196,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
 			Root: mix.Root, Over: withTools(mix.Over),
 			Work: slices.Concat([]string{stepBase}, work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
-			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(),
+			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(), Parallel: true,
 			Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
 		},
 	), nil

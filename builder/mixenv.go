@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -53,7 +54,7 @@ func (a MixApp) env() []string {
 }
 
 // parallelEnv is env for a program that makes the order of atoms its own
-// business and so may use every processor.
+// business and so may use every processor: its recipe is parallel.
 func (a MixApp) parallelEnv() []string {
 	env := a.env()
 	for i, kv := range env {
@@ -62,6 +63,17 @@ func (a MixApp) parallelEnv() []string {
 		}
 	}
 	return env
+}
+
+// schedulers is env for a VM with so many of them.
+func schedulers(env []string, n int) []string {
+	out := slices.Clone(env)
+	for i, kv := range out {
+		if strings.HasPrefix(kv, "ERL_AFLAGS=") {
+			out[i] += fmt.Sprintf(" +S %d:%d", n, n)
+		}
+	}
+	return out
 }
 
 // cleanMemory is env for a VM that compiles modules. OTP up to 27 shows memory

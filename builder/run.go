@@ -81,6 +81,9 @@ func (b *Builder) process(ctx context.Context, r *layers.Recipe, inputs map[stri
 		Platform: r.Platform, Root: []string{root},
 		Tmpfs: writable, Argv: r.Argv, Env: r.Env, Dir: r.Dir,
 	}
+	if r.Parallel {
+		p.Env = schedulers(r.Env, b.jobs())
+	}
 	for _, name := range r.Over {
 		p.Root = slices.Insert(p.Root, 0, b.Store.Path(inputs[name]))
 	}

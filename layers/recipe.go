@@ -64,6 +64,11 @@ type Recipe struct {
 	Env     []string // complete, sorted
 	Outputs []Output
 
+	// Parallel tells the Erlang VM that the program runs in how many processors
+	// there are; otherwise the sandbox shows it one. It is no part of the key: the
+	// program must give the same with any number.
+	Parallel bool
+
 	// Resumes, if not nil, lets the program begin from what an earlier run
 	// left. It is no part of the key: the program must give the same either way.
 	Resumes *Resume

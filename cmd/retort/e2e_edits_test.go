@@ -343,7 +343,7 @@ func upTo(t *testing.T, plan layers.Plan, step string) layers.Plan {
 func scheduled(plan layers.Plan, n int) layers.Plan {
 	out := layers.Plan{Recipes: slices.Clone(plan.Recipes)}
 	last := &out.Recipes[len(out.Recipes)-1]
-	last.Env = slices.Clone(last.Env)
+	last.Env, last.Parallel = slices.Clone(last.Env), false
 	for i, kv := range last.Env {
 		if strings.HasPrefix(kv, "ERL_AFLAGS=") {
 			last.Env[i] = fmt.Sprintf("ERL_AFLAGS=+fnu +S %d:%d", n, n)
