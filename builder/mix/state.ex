@@ -304,11 +304,14 @@ defmodule Retort.State do
     }
   end
 
-  # The modules that each source refers to, as Mix's manifests have it.
+  # The modules for which Mix compiles a source again, as its manifests have it:
+  # all but those that the source calls only when it runs.
   defp references(state, build) do
     for {dir, app, _dirs, _last} <- state.projects, app, entry <- entries(Path.join([build, app, ".mix/compile.elixir"])), into: %{} do
       {path, record} = entry
-      {Path.join(dir, path) |> String.trim_leading("/"), atoms(record, [])}
+      fields = Tuple.to_list(record)
+      runtime = Enum.find_index(fields, &is_list/1) + 2 # behind compile and export
+      {Path.join(dir, path) |> String.trim_leading("/"), atoms(List.delete_at(fields, runtime), [])}
     end
   end
 

@@ -30,6 +30,8 @@ import (
 // says which file differs, and how to do it again:
 //
 //	RETORT_EDITS_SEED=7 RETORT_EDITS=200 RETORT_E2E=1 go test ./cmd/retort -run 'TestE2E/Edits'
+//
+// RETORT_EDITS_SUITE=bookworm does it with that suite's OTP and Elixir.
 
 // editRuns are the projects and how many edits each of them sees.
 var editRuns = []struct {
@@ -83,6 +85,12 @@ type editor struct {
 // after "-> ".
 type tree map[string]string
 
+// editSuites are other toolchains that the projects may be compiled with.
+var editSuites = map[string]string{
+	"bookworm": "[toolchain]\notp = \"25.2.3\"\nelixir = \"1.14.0\"\n\n[base]\nsuite = \"bookworm\"\n",
+	"forky":    "[toolchain]\notp = \"29.1.1\"\nelixir = \"1.20.4\"\n\n[base]\nsuite = \"forky\"\nallow_expired = [\"forky\", \"forky-updates\", \"forky-security\"]\n",
+}
+
 // editApp has the toolchain of the edited projects: leex wants erlang-dev.
 func (k *kit) editApp(t *testing.T) app {
 	t.Helper()
@@ -91,6 +99,10 @@ func (k *kit) editApp(t *testing.T) app {
 		t.Fatal(err)
 	}
 	s.variant = "-edits"
+	if suite := os.Getenv("RETORT_EDITS_SUITE"); suite != "" {
+		s.variant += "-" + suite
+		s.manifest = editSuites[suite]
+	}
 	s.files["toolchain.toml"] = "platforms = [\"linux/amd64\"]\n" + s.files["toolchain.toml"] + "\n[base]\npackages = [\"erlang-dev\"]\n"
 	s.files["toolchain.lock"] = string(k.lock(t, s))
 	return s
