@@ -16,6 +16,7 @@ defmodule Retort.Compile do
 
   def main do
     # First of all: the order of what follows differs between the two ways.
+    for module <- [Reads, State, Retort.Files, Retort.Steady], do: {:module, _} = :code.ensure_loaded(module)
     toolchain = Names.read(["/retort/names"])
     Names.atoms(toolchain)
     Retort.Files.sort()
