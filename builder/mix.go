@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -223,9 +224,16 @@ func toolsRecipe(a MixApp, base root) layers.Recipe {
 	}
 }
 
-// tool is the command that runs one of those modules.
+// tool is the command that runs one of those modules in a VM that has made all
+// names of the toolchain, in one order: see mix/tools.exs.
 func tool(name string) []string {
-	return []string{"/usr/bin/elixir", "-pa", "/retort/ebin", "-e", "Retort." + name + ".main()", "--"}
+	return []string{"/usr/bin/elixir", "--boot", "/retort/start", "-pa", "/retort/ebin", "-e", "Retort." + name + ".main()", "--"}
+}
+
+// schedulers is such a command with so many schedulers in its VM. Its
+// environment, which an application may keep, does not say how many.
+func schedulers(argv []string, n int) []string {
+	return slices.Insert(slices.Clone(argv), 1, "--erl", fmt.Sprintf("+S %d:%d", n, n))
 }
 
 // withTools puts them into a root file system.

@@ -155,7 +155,7 @@ func TestDependencyRecipe(t *testing.T) {
 		}
 		for what, pair := range map[string][2]string{
 			"work": {strings.Join(r.Work, " "), c.work}, "root": {strings.Join(r.Root, " "), c.root},
-			"over": {strings.Join(r.Over, " "), c.over}, "argv": {strings.Join(r.Argv[6:], "|"), c.argv},
+			"over": {strings.Join(r.Over, " "), c.over}, "argv": {strings.Join(r.Argv[8:], "|"), c.argv},
 		} {
 			if pair[0] != pair[1] {
 				t.Errorf("%s of %s:\n got %s\nwant %s", what, c.step, pair[0], pair[1])

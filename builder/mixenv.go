@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -63,17 +62,6 @@ func (a MixApp) parallelEnv() []string {
 		}
 	}
 	return env
-}
-
-// schedulers is env for a VM with so many of them.
-func schedulers(env []string, n int) []string {
-	out := slices.Clone(env)
-	for i, kv := range out {
-		if strings.HasPrefix(kv, "ERL_AFLAGS=") {
-			out[i] += fmt.Sprintf(" +S %d:%d", n, n)
-		}
-	}
-	return out
 }
 
 // cleanMemory is env for a VM that compiles modules. OTP up to 27 shows memory

@@ -82,7 +82,7 @@ func (b *Builder) process(ctx context.Context, r *layers.Recipe, inputs map[stri
 		Tmpfs: writable, Argv: r.Argv, Env: r.Env, Dir: r.Dir,
 	}
 	if r.Parallel {
-		p.Env = schedulers(r.Env, b.jobs())
+		p.Argv = schedulers(r.Argv, b.jobs())
 	}
 	for _, name := range r.Over {
 		p.Root = slices.Insert(p.Root, 0, b.Store.Path(inputs[name]))

@@ -16,7 +16,6 @@ defmodule Retort.Compile do
 
   def main do
     # First of all: the order of what follows differs between the two ways.
-    for module <- [Reads, State, Retort.Files, Retort.Steady], do: {:module, _} = :code.ensure_loaded(module)
     toolchain = Names.read(["/retort/names"])
     Names.atoms(toolchain)
     Retort.Files.sort()
@@ -122,7 +121,7 @@ defmodule Retort.Compile do
       Port.open({:spawn_executable, System.find_executable("elixir")}, [
         :nouse_stdio,
         :exit_status,
-        args: ["-pa", "/retort/ebin", "-e", "Retort.Compile.main()", "--" | System.argv()],
+        args: ["--erl", "+S #{System.schedulers()}", "--boot", "/retort/start", "-pa", "/retort/ebin", "-e", "Retort.Compile.main()", "--" | System.argv()],
         env: [{~c"RETORT_ANEW", to_charlist(anew() + 1)}]
       ])
 

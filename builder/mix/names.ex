@@ -20,6 +20,12 @@ defmodule Retort.Names do
 
   def atoms(names), do: Enum.each(names, fn name -> if byte_size(name) < 1021 and String.valid?(name) and String.length(name) < 256, do: _ = String.to_atom(name) end)
 
+  def existing(name) do
+    String.to_existing_atom(name)
+  rescue
+    _none -> nil
+  end
+
   # Those of compiled modules that are in none of the lists: macros made them.
   # What the compiler itself makes is no key of anything.
   def made(beams, lists) do

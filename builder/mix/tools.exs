@@ -1,10 +1,21 @@
 # Compiles what runs in later steps, and writes the names that the modules of
-# Elixir and of the parts of OTP that compile hold: see names.ex.
+# Elixir, of the parts of OTP that compile and of retort hold: see names.ex.
 for dir <- ["retort/ebin", "retort/steady"], do: File.mkdir_p!(dir)
 {:ok, _modules, _warnings} = Kernel.ParallelCompiler.compile_to_path(Path.wildcard("/retort/*.ex"), "retort/ebin")
 Retort.Steady.write("retort/steady")
 Retort.Base.write("retort/steady")
 elixir = :elixir |> :code.lib_dir() |> Path.join("../{eex,elixir,logger,mix}/ebin/*.beam") |> Path.wildcard()
 otp = for app <- [:compiler, :crypto, :kernel, :stdlib], beam <- app |> :code.lib_dir() |> Path.join("ebin/*.beam") |> Path.wildcard(), do: beam
-names = for beam <- Enum.sort(elixir ++ otp), name <- Retort.Names.beam(beam), do: name
-File.write!("retort/names", names |> Enum.sort() |> Enum.dedup() |> :erlang.term_to_binary())
+own = Path.wildcard("retort/ebin/*.beam")
+names = for beam <- Enum.sort(elixir ++ otp ++ own), name <- Retort.Names.beam(beam), do: name
+names = names |> Enum.sort() |> Enum.dedup()
+File.write!("retort/names", :erlang.term_to_binary(names))
+
+# The VM loads the modules that it starts with several at a time, and makes their
+# names in the order in which they come from the disk. A boot script that holds
+# all names in its first command makes them before any module is loaded.
+{:ok, boot} = File.read(Path.join(:code.root_dir(), "bin/start.boot"))
+{:script, id, commands} = :erlang.binary_to_term(boot)
+Retort.Names.atoms(names)
+atoms = for name <- names, atom = Retort.Names.existing(name), do: atom
+File.write!("retort/start.boot", :erlang.term_to_binary({:script, id, [{:apply, {:erlang, :phash2, [atoms]}} | commands]}))
