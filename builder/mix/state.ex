@@ -304,15 +304,19 @@ defmodule Retort.State do
     }
   end
 
-  # The modules for which Mix compiles a source again, as its manifests have it:
-  # all but those that the source calls only when it runs.
+  # The modules that each source refers to, as Mix's manifests have it. Elixir
+  # 1.19 and later infers types from structs which the source names for when it
+  # runs: Mix does not compile it again because of these, so they are left out.
   defp references(state, build) do
     for {dir, app, _dirs, _last} <- state.projects, app, entry <- entries(Path.join([build, app, ".mix/compile.elixir"])), into: %{} do
       {path, record} = entry
-      fields = Tuple.to_list(record)
-      runtime = Enum.find_index(fields, &is_list/1) + 2 # behind compile and export
-      {Path.join(dir, path) |> String.trim_leading("/"), atoms(List.delete_at(fields, runtime), [])}
+      {Path.join(dir, path) |> String.trim_leading("/"), record |> Tuple.to_list() |> followed() |> atoms([])}
     end
+  end
+
+  defp followed(fields) do
+    runtime = Enum.find_index(fields, &is_list/1) + 2 # behind compile and export
+    if Version.match?(System.version(), ">= 1.19.0-dev"), do: List.delete_at(fields, runtime), else: fields
   end
 
   # Sources are a map by path, or a list of records whose first field that is.
