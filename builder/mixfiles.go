@@ -43,7 +43,7 @@ var scripts = sync.OnceValue(func() map[string][]byte {
 		"etc/group":  []byte("root:x:0:\nretort:x:1000:\nnogroup:x:65534:\n"),
 		"etc/passwd": []byte("root:x:0:0:root:/root:/bin/sh\nretort:x:1000:1000:retort:/home/retort:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
 	}
-	out[assetMix] = []byte("#!/bin/sh\nexec /usr/bin/elixir --boot /retort/start -pa /retort/ebin -e 'Retort.Assets.main()' -- \"$@\"\n")
+	out[assetMix] = []byte("#!/bin/sh\nexec '" + strings.Join(tool("Assets"), "' '") + "' \"$@\"\n")
 	files, err := mixFiles.ReadDir("mix")
 	if err != nil {
 		panic(err) // the program is built wrongly

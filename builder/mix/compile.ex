@@ -15,9 +15,7 @@ defmodule Retort.Compile do
   @named ~w(.ex .eex .heex .leex .erl .hrl .xrl .yrl)
 
   def main do
-    # First of all: the order of what follows differs between the two ways.
     toolchain = Names.read(["/retort/names"])
-    Names.atoms(toolchain)
     Retort.Files.sort()
     Retort.Steady.begin()
     config(System.argv())

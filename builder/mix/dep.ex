@@ -118,7 +118,7 @@ defmodule Retort.Dep do
     [source, build] = dirs(app)
 
     if File.exists?(Path.join(source, "mix.exs")) do
-      Retort.Names.intern(["/retort/names" | Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true)])
+      Retort.Names.intern(Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true))
       names = for file <- Path.wildcard(Path.join(source, "**/*.{ex,exs}")), name <- Retort.Names.source(file), do: name
       names |> Enum.sort() |> Retort.Names.atoms()
     end

@@ -18,13 +18,7 @@ defmodule Retort.Names do
     _broken -> []
   end
 
-  def atoms(names), do: Enum.each(names, fn name -> if byte_size(name) < 1021 and String.valid?(name) and String.length(name) < 256, do: _ = String.to_atom(name) end)
-
-  def existing(name) do
-    String.to_existing_atom(name)
-  rescue
-    _none -> nil
-  end
+  def atoms(names), do: for(name <- names, byte_size(name) < 1021, String.valid?(name), String.length(name) < 256, do: String.to_atom(name))
 
   # Those of compiled modules that are in none of the lists: macros made them.
   # What the compiler itself makes is no key of anything.

@@ -56,7 +56,7 @@ defmodule Retort.Release do
 
   def main do
     {own, [path | args]} = OptionParser.parse_head!(System.argv(), strict: [config: :keep, vm_args: :string])
-    Retort.Names.intern(["/retort/names" | Path.wildcard("_build/*/lib/*/.mix/retort.names", match_dot: true)])
+    Retort.Names.intern(Path.wildcard("_build/*/lib/*/.mix/retort.names", match_dot: true))
     args = args ++ ["--no-compile", "--overwrite", "--path", path]
     System.argv(["release" | args])
     Retort.Base.begin(path)

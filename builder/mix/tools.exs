@@ -16,6 +16,5 @@ File.write!("retort/names", :erlang.term_to_binary(names))
 # all names in its first command makes them before any module is loaded.
 {:ok, boot} = File.read(Path.join(:code.root_dir(), "bin/start.boot"))
 {:script, id, commands} = :erlang.binary_to_term(boot)
-Retort.Names.atoms(names)
-atoms = for name <- names, atom = Retort.Names.existing(name), do: atom
-File.write!("retort/start.boot", :erlang.term_to_binary({:script, id, [{:apply, {:erlang, :phash2, [atoms]}} | commands]}))
+first = {:apply, {:erlang, :phash2, [Retort.Names.atoms(names)]}}
+File.write!("retort/start.boot", :erlang.term_to_binary({:script, id, [first | commands]}))
