@@ -12,6 +12,8 @@ defmodule Retort.Reads do
     {{:erlang, :term_to_binary, 1}, [:"$1"]},
     {{:erlang, :term_to_binary, 2}, [:"$1", :_]}
   ]
+  # So are tables, whatever their size.
+  @listings [{:code, :all_loaded, 0}, {:ets, :tab2list, 1}]
   @low_calls [list_dir: 1, list_dir_all: 1, open: 2, read_file: 1, read_file_info: 1, read_file_info: 2, read_link_info: 1, read_link_info: 2]
   @low_looks [:read_file_info, :read_link_info]
   @lists [:list_dir, :list_dir_all]
@@ -50,8 +52,8 @@ defmodule Retort.Reads do
     parent = self()
     tracer = spawn_link(fn -> loop(%__MODULE__{main: parent}) end)
     :erlang.trace(:all, true, [:call, :procs, {:tracer, tracer}])
-    for {name, arity} <- @low_calls, do: :erlang.trace_pattern({:prim_file, name, arity}, true, [])
-    for {name, arity} <- @file_calls ++ @write_calls, do: :erlang.trace_pattern({:file, name, arity}, true, [:local])
+    for {name, arity} <- @low_calls, do: pattern({:prim_file, name, arity})
+    for {name, arity} <- @file_calls ++ @write_calls, do: pattern({:file, name, arity}, [:local])
     for module <- [:elixir_compiler, Kernel.ErrorHandler, Mix.ProjectStack, Mix.Rebar, Mix.Task, Mix.Task.Compiler, Module], do: {:module, _} = :code.ensure_loaded(module)
     pattern({:elixir_compiler, :file, 2})
     pattern({:code, :ensure_loaded, 1})
@@ -62,12 +64,14 @@ defmodule Retort.Reads do
     pattern({Mix.Task.Compiler, :after_compiler, 2})
     :erlang.trace_pattern({Mix.Task, :run, 2}, [{:_, [], [{:exception_trace}]}], [:local])
     for {mfa, args} <- @orders, do: large(mfa, args)
+    for mfa <- @listings, do: pattern(mfa)
     :erlang.trace_pattern({Mix.Rebar, :load_config, 1}, [{:_, [], [{:return_trace}]}], [])
     for {name, arity} <- Module.module_info(:exports), name in [:__put_attribute__, :put_attribute], arity > 2, do: attribute(name, arity)
     tracer
   end
 
-  defp pattern(mfa), do: :erlang.trace_pattern(mfa, true, [])
+  # A call that is one of a silent process too.
+  defp pattern(mfa, flags \\ []), do: :erlang.trace_pattern(mfa, [{:_, [], [{:silent, false}]}], flags)
 
   # A map of up to 32 keys lists atoms in the order in which these were made,
   # which is fixed (names.ex); a larger one in that of a hash of their numbers,
@@ -96,7 +100,7 @@ defmodule Retort.Reads do
       {:trace, pid, :return_from, {Mix.Rebar, :load_config, _arity}, _config} -> loop(%{seen | scripts: MapSet.delete(seen.scripts, pid)})
       {:trace, pid, :call, {Mix.Task, :run, [task, _args]}} -> loop(task(seen, pid, to_string(task)))
       {:trace, pid, kind, {Mix.Task, :run, 2}, _result} when kind in [:return_from, :exception_from] -> loop(%{seen | tasks: Map.update!(seen.tasks, pid, &tl/1)})
-      {:trace, pid, :call, {module, name, args}} -> loop(seen |> input(compiler(seen, pid), module, name, args) |> call(pid, module, name, args))
+      {:trace, pid, :call, {module, name, args}} -> loop(seen |> quiet(pid) |> input(compiler(seen, pid), module, name, args) |> call(pid, module, name, args))
       :stop -> send(seen.main, {self(), result(seen)})
       _other -> loop(seen)
     end
@@ -152,16 +156,22 @@ defmodule Retort.Reads do
   end
 
   # The passes of Erlang's compiler, and the process in which Elixir notes what a
-  # source refers to, go through maps of their own.
-  defp pass(seen, child, {:erlang, :apply, [fun | _]}) when is_function(fun) do
-    if Function.info(fun, :module) == {:module, :elixir_erl_compiler}, do: %{seen | passes: MapSet.put(seen.passes, child)}, else: seen
+  # source refers to, go through maps of their own, and so often that sending
+  # these took a fifth of the time: they are kept silent but for other calls.
+  defp pass(seen, child, mfa) do
+    if pass?(mfa), do: quiet(%{seen | passes: MapSet.put(seen.passes, child)}, child), else: seen
   end
 
-  defp pass(seen, child, {:proc_lib, :init_p, [_parent, _ancestors, :gen, :init_it, args]}) do
-    if Kernel.LexicalTracker in args, do: %{seen | passes: MapSet.put(seen.passes, child)}, else: seen
-  end
+  defp pass?({:erlang, :apply, [fun | _]}) when is_function(fun), do: Function.info(fun, :module) == {:module, :elixir_erl_compiler}
+  defp pass?({:proc_lib, :init_p, [_parent, _ancestors, :gen, :init_it, args]}), do: Kernel.LexicalTracker in args
+  defp pass?(_mfa), do: false
 
-  defp pass(seen, _child, _mfa), do: seen
+  defp quiet(seen, pid) do
+    if pid in seen.passes, do: :erlang.trace(pid, true, [:silent])
+    seen
+  rescue
+    ArgumentError -> seen # it has ended
+  end
 
   # A source that another compiles is one that this other reads.
   defp call(seen, pid, :elixir_compiler, :file, [file, _callback]) do
@@ -176,6 +186,7 @@ defmodule Retort.Reads do
 
   # Commands of a dependency's rebar.config.script concern nothing but that.
   defp call(seen, pid, :erlang, :open_port, [port, _options]), do: %{seen | commands: seen.commands or (pid not in seen.scripts and command?(port))}
+  defp call(seen, pid, module, name, args) when {module, name, length(args)} in @listings, do: order(seen, pid)
   defp call(seen, pid, :erts_internal, _name, [_path, map | _]), do: order(seen, pid, map)
   defp call(seen, pid, :maps, _name, [map]), do: order(seen, pid, map)
   defp call(seen, pid, :erlang, _name, [map | _]), do: order(seen, pid, map)
@@ -205,8 +216,10 @@ defmodule Retort.Reads do
     end
   end
 
-  defp order(seen, pid, map) do
-    with source when source != nil <- seen.owner[pid] || task_name(compiler(seen, pid)), false <- pid in seen.passes, true <- Enum.any?(map, fn {key, _value} -> is_atom(key) end) do
+  defp order(seen, pid, map), do: if(Enum.any?(map, fn {key, _value} -> is_atom(key) end), do: order(seen, pid), else: seen)
+
+  defp order(seen, pid) do
+    with source when source != nil <- seen.owner[pid] || task_name(compiler(seen, pid)), false <- pid in seen.passes do
       %{seen | ordered: MapSet.put(seen.ordered, source)}
     else
       _other -> seen
@@ -226,9 +239,9 @@ defmodule Retort.Reads do
   defp ask(seen, _pid, _other), do: seen
 
   # Mix asks git about dependencies; that reads nothing of the project.
-  defp command?({:spawn_executable, path}), do: Path.basename(IO.chardata_to_string(path)) != "git"
-  defp command?({:spawn, _command}), do: true
-  defp command?(_other), do: false
+  def command?({:spawn_executable, path}), do: Path.basename(IO.chardata_to_string(path)) != "git"
+  def command?({:spawn, _command}), do: true
+  def command?(_other), do: false
 
   defp put(set, path) do
     case relative(path) do
@@ -245,9 +258,9 @@ defmodule Retort.Reads do
   # relative to that; nil for others. One that was relative already may mean the
   # folder of any application of the project, and so may one of the folders that
   # Mix links into the build.
-  defp place(nil), do: nil
+  def place(nil), do: nil
 
-  defp place(path) do
+  def place(path) do
     root = Path.dirname(System.fetch_env!("MIX_DEPS_PATH"))
     text = IO.chardata_to_string(path)
 
