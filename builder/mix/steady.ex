@@ -3,26 +3,41 @@
 # is being defined counts them: erlang:unique_integer(), which differs from run
 # to run. Phoenix.LiveView before 1.2.0 hashes them into its templates. Here they
 # are counted for each file instead, which is as unique and always the same.
+#
+# What is kept in a table of ETS is listed in an order that follows from how many
+# atoms there were before: here it is sorted.
 defmodule Retort.Steady do
-  # Writes the toolchain's own elixir_module with that one call redirected.
-  def write(dir) do
-    {module, beam, _file} = :code.get_object_code(:elixir_module)
+  @listing [
+    application: [get_all_env: 0, get_all_env: 1, loaded_applications: 0],
+    "Elixir.Module": [attributes_in: 1, definitions_in: 2]
+  ]
 
-    case :beam_lib.chunks(beam, [:abstract_code]) do
+  # Writes those modules of the toolchain that are changed.
+  def write(dir) do
+    write(dir, :elixir_module, fn forms -> Enum.map(forms, &redirect/1) end)
+    for {module, functions} <- @listing, do: write(dir, module, fn forms -> Enum.flat_map(forms, &sorted(&1, functions)) end)
+  end
+
+  defp write(dir, module, change) do
+    case :beam_lib.chunks(:code.which(module), [:abstract_code]) do
       {:ok, {^module, [abstract_code: {:raw_abstract_v1, forms}]}} ->
-        {:ok, ^module, beam} = :compile.noenv_forms(redirect(forms), [:deterministic])
-        File.write!(Path.join(dir, "elixir_module.beam"), beam)
+        {:ok, ^module, beam} = :compile.noenv_forms(change.(forms), [:deterministic])
+        File.write!(Path.join(dir, "#{module}.beam"), beam)
 
       _none ->
-        raise "elixir_module of this Elixir holds no debug information, without which it cannot be made deterministic"
+        raise "#{module} of this toolchain holds no debug information, without which it cannot be made deterministic"
     end
   end
 
-  # Puts it in place of the other; it lies on no code path, where every VM with
-  # retort's modules would find it. Programs that are run from here on need no
+  # Puts them in place of the others; they lie on no code path, where every VM with
+  # retort's modules would find them. Programs that are run from here on need no
   # tuned memory: see mixenv.go.
   def begin do
-    {:module, :elixir_module} = :code.load_abs(~c"/retort/steady/elixir_module")
+    for module <- [:elixir_module | Keyword.keys(@listing)] do
+      :code.unstick_mod(module)
+      {:module, ^module} = :code.load_abs(~c"/retort/steady/#{module}")
+    end
+
     System.delete_env("GLIBC_TUNABLES")
   end
 
@@ -49,4 +64,17 @@ defmodule Retort.Steady do
   defp redirect(form) when is_tuple(form), do: form |> Tuple.to_list() |> redirect() |> List.to_tuple()
   defp redirect([head | tail]), do: [redirect(head) | redirect(tail)]
   defp redirect(form), do: form
+
+  defp sorted({:function, line, name, arity, clauses} = form, functions) do
+    if {name, arity} in functions do
+      vars = for n <- 1..arity//1, do: {:var, line, :"Arg#{n}"}
+      original = :"unsorted_#{name}"
+      list = {:call, line, {:remote, line, {:atom, line, :lists}, {:atom, line, :sort}}, [{:call, line, {:atom, line, original}, vars}]}
+      [{:function, line, name, arity, [{:clause, line, vars, [], [list]}]}, {:function, line, original, arity, clauses}]
+    else
+      [form]
+    end
+  end
+
+  defp sorted(form, _functions), do: [form]
 end
