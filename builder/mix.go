@@ -199,6 +199,7 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 			Work: slices.Concat([]string{stepBase}, work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
 			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(), Parallel: true,
 			Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
+			Amends:  []string{stepCode, StepCompile},
 		},
 	), nil
 }

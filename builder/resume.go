@@ -52,7 +52,7 @@ func incrementalKey(r *layers.Recipe, inputs map[string]layers.Layer) (layers.Ke
 
 // lookupIncremental returns what an incremental run of r has made.
 func (b *Builder) lookupIncremental(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer) (layers.Layer, layers.Key, error) {
-	if r.Resumes == nil || !b.Incremental {
+	if r.Resumes == nil && len(r.Amends) == 0 || !b.Incremental {
 		return layers.Layer{}, "", layers.ErrNotFound
 	}
 	key, err := incrementalKey(r, inputs)

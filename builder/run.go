@@ -23,6 +23,9 @@ var writable = []string{"/tmp", "/var/tmp", "/home/retort", "/run"}
 // run executes r's program and packs what it wrote to its outputs. It calls
 // idle once only the disk is waited for.
 func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inputs map[string]layers.Layer, idle func()) (layers.Layer, error) {
+	if layer, ok, err := b.amend(ctx, r, inputs, idle); err != nil || ok {
+		return layer, err
+	}
 	scratch, err := b.Store.TempDir()
 	if err != nil {
 		return layers.Layer{}, err
@@ -48,8 +51,11 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 		return layers.Layer{}, err
 	}
 	var state, made []byte
+	if r.Resumes != nil || len(r.Amends) > 0 {
+		state = readOut(p.Work.Upper, stateFile, maxState)
+	}
 	if r.Resumes != nil {
-		state, made = readOut(p.Work.Upper, stateFile, maxState), readOut(p.Work.Upper, madeFile, maxMade)
+		made = readOut(p.Work.Upper, madeFile, maxMade)
 		if err := dropCopies(p.Work, r.Outputs[0].Path); err != nil {
 			return layers.Layer{}, fmt.Errorf("sort out what %s wrote: %w", r.Name, err)
 		}
@@ -63,7 +69,7 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 	if err != nil {
 		return layers.Layer{}, err
 	}
-	return layer, b.keepState(ctx, r, inputs, key, state, made)
+	return layer, errors.Join(b.keepState(ctx, r, inputs, key, state, made), b.keepAmendment(ctx, r, inputs, key, state))
 }
 
 // Process prepares r's program to be run, or another one in its place, with

@@ -29,7 +29,7 @@ type CaptureOptions struct {
 	// something of the overlay's lower directories.
 	RefuseRemovals bool
 	// Base, if it has a DiffID, is the layer below: what it has below BasePrefix
-	// and the process did not replace or remove is captured too.
+	// ("" is its root) and the process did not replace or remove is captured too.
 	Base       Layer
 	BasePrefix string
 	// Filter, if not nil, reports whether to keep a path, which is relative

@@ -34,7 +34,10 @@ func (c *capture) graft(ctx context.Context) error {
 		case tarball.Hardlink: // what it links to may be gone
 			e.Kind, e.Size, e.Digest, e.Link = tarball.File, files[e.Link].Size, files[e.Link].Digest, ""
 		}
-		rel, ok := strings.CutPrefix(e.Path, c.opt.BasePrefix+"/")
+		rel, ok := e.Path, true
+		if c.opt.BasePrefix != "" {
+			rel, ok = strings.CutPrefix(e.Path, c.opt.BasePrefix+"/")
+		}
 		if !ok || isHidden(hidden, rel) {
 			continue
 		}

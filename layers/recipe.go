@@ -72,6 +72,10 @@ type Recipe struct {
 	// Resumes, if not nil, lets the program begin from what an earlier run
 	// left. It is no part of the key: the program must give the same either way.
 	Resumes *Resume
+	// Amends names steps in Work: where nothing but compiled modules differs in
+	// them, the output of the last run is amended in place of another run. It is
+	// no part of the key either.
+	Amends []string
 }
 
 // Resume says which earlier runs of a program another may begin from: those

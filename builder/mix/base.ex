@@ -95,9 +95,18 @@ defmodule Retort.Base do
     end
   end
 
-  # What is laid out and this release does not have is taken away.
+  # What is laid out and this release does not have is taken away. Returns how
+  # modules are stripped: a list of options, or nil where they are not, or where
+  # nothing was laid out.
   def finish(path) do
-    for {app, {facts, _result}} <- :persistent_term.get(__MODULE__, %{}), :ets.lookup(__MODULE__, app) == [], do: remove(path, app, facts)
+    laid_out = :persistent_term.get(__MODULE__, %{})
+    for {app, {facts, _result}} <- laid_out, :ets.lookup(__MODULE__, {:copied, app}) == [], do: remove(path, app, facts)
+
+    case laid_out != %{} and :ets.lookup(__MODULE__, :strip) do
+      [{:strip, true}] -> []
+      [{:strip, options}] when is_list(options) -> options
+      _none -> nil
+    end
   end
 
   defp remove(path, :erts, {_source, version}), do: File.rm_rf!(Path.join(path, "erts-#{version}"))
@@ -106,7 +115,7 @@ defmodule Retort.Base do
   # What this does in place of Mix.Release.copy_app and copy_erts, which it is
   # given, is to look whether the same was copied before.
   def copy(release, app, original) do
-    :ets.insert(__MODULE__, {app})
+    :ets.insert(__MODULE__, [{{:copied, app}}, {:strip, Keyword.get(release.options, :strip_beams, true)}])
     facts = facts(release, app)
 
     case :persistent_term.get(__MODULE__) do

@@ -60,10 +60,12 @@ defmodule Retort.Release do
     args = args ++ ["--no-compile", "--overwrite", "--path", path]
     System.argv(["release" | args])
     Retort.Base.begin(path)
+    looks = Retort.Amend.begin()
     Mix.start()
     Mix.CLI.main(["retort.release" | args])
-    Retort.Base.finish(path)
+    strip = Retort.Base.finish(path)
     settle(path, own)
+    Retort.Amend.finish(looks, strip)
   end
 
   defp settle(path, own) do

@@ -66,6 +66,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Kill", k.testKill)
 	t.Run("Interrupt", k.testInterrupt)
 	t.Run("Incremental", k.testIncremental)
+	t.Run("Amend", k.testAmend)
 	t.Run("BrokenStates", k.testBrokenStates)
 	t.Run("Edits", k.testEdits)
 }
