@@ -119,7 +119,7 @@ defmodule Retort.Compile do
       Port.open({:spawn_executable, System.find_executable("elixir")}, [
         :nouse_stdio,
         :exit_status,
-        args: ["--erl", "+S #{System.schedulers()}", "--boot", "/retort/start", "-pa", "/retort/ebin", "-e", "Retort.Compile.main()", "--" | System.argv()],
+        args: ["--erl", "+S #{:erlang.system_info(:schedulers)}", "--boot", "/retort/start", "-pa", "/retort/ebin", "-e", "Retort.Compile.main()", "--" | System.argv()],
         env: [{~c"RETORT_ANEW", to_charlist(anew() + 1)}]
       ])
 

@@ -5,17 +5,22 @@
 # are counted for each file instead, which is as unique and always the same.
 #
 # What is kept in a table of ETS is listed in an order that follows from how many
-# atoms there were before: here it is sorted.
+# atoms there were before: here it is sorted. And System says, as /proc/cpuinfo does
+# in the sandbox, that there is one processor.
 defmodule Retort.Steady do
-  @listing [
+  @sort {:remote, 0, {:atom, 0, :lists}, {:atom, 0, :sort}}
+  @one {:fun, 0, {:clauses, [{:clause, 0, [{:var, 0, :_}], [], [{:integer, 0, 1}]}]}}
+  # Functions whose result is handed to another.
+  @instead [
     application: [get_all_env: 0, get_all_env: 1, loaded_applications: 0],
-    "Elixir.Module": [attributes_in: 1, definitions_in: 2]
+    "Elixir.Module": [attributes_in: 1, definitions_in: 2],
+    "Elixir.System": [schedulers: 0, schedulers_online: 0]
   ]
 
   # Writes those modules of the toolchain that are changed.
   def write(dir) do
     write(dir, :elixir_module, fn forms -> Enum.map(forms, &redirect/1) end)
-    for {module, functions} <- @listing, do: write(dir, module, fn forms -> Enum.flat_map(forms, &sorted(&1, functions)) end)
+    for {module, functions} <- @instead, do: write(dir, module, fn forms -> Enum.flat_map(forms, &instead(&1, functions, if(module == System, do: @one, else: @sort))) end)
   end
 
   defp write(dir, module, change) do
@@ -33,7 +38,7 @@ defmodule Retort.Steady do
   # retort's modules would find them. Programs that are run from here on need no
   # tuned memory: see mixenv.go.
   def begin do
-    for module <- [:elixir_module | Keyword.keys(@listing)] do
+    for module <- [:elixir_module | Keyword.keys(@instead)] do
       :code.unstick_mod(module)
       {:module, ^module} = :code.load_abs(~c"/retort/steady/#{module}")
     end
@@ -65,16 +70,15 @@ defmodule Retort.Steady do
   defp redirect([head | tail]), do: [redirect(head) | redirect(tail)]
   defp redirect(form), do: form
 
-  defp sorted({:function, line, name, arity, clauses} = form, functions) do
+  defp instead({:function, line, name, arity, clauses} = form, functions, change) do
     if {name, arity} in functions do
       vars = for n <- 1..arity//1, do: {:var, line, :"Arg#{n}"}
-      original = :"unsorted_#{name}"
-      list = {:call, line, {:remote, line, {:atom, line, :lists}, {:atom, line, :sort}}, [{:call, line, {:atom, line, original}, vars}]}
-      [{:function, line, name, arity, [{:clause, line, vars, [], [list]}]}, {:function, line, original, arity, clauses}]
+      original = :"original_#{name}"
+      [{:function, line, name, arity, [{:clause, line, vars, [], [{:call, line, change, [{:call, line, {:atom, line, original}, vars}]}]}]}, {:function, line, original, arity, clauses}]
     else
       [form]
     end
   end
 
-  defp sorted(form, _functions), do: [form]
+  defp instead(form, _functions, _change), do: [form]
 end

@@ -27,23 +27,25 @@ var probes = map[string]string{
 	"Stat":   `inspect({File.stat!(__ENV__.file, time: :posix).mtime, File.stat!("lib", time: :posix).mtime, File.stat!(__ENV__.file).mode})`,
 	"Net":    `inspect({:inet.getifaddrs(), :gen_tcp.connect({127, 0, 0, 1}, 80, [], 500)})`,
 	"Pid":    `inspect(System.pid())`,
-	// What Elixir and OTP 27 would show by chance: counters of macro variables,
-	// and bytes of compiled regular expressions that PCRE leaves unset.
-	"Counter": `inspect(for name <- [:a, :b], do: Macro.unique_var(name, Enum))`,
-	"Regex":   `inspect(~r/(a)\1(?<x>b)\k<x>(?<longer>c)/.re_pattern, limit: :infinity)`,
+	// What Elixir and OTP 27 would show by chance: how many processors compile,
+	// counters of macro variables, and bytes of compiled regular expressions that
+	// PCRE leaves unset.
+	"Schedulers": `inspect({System.schedulers_online(), System.schedulers()})`,
+	"Counter":    `inspect(for name <- [:a, :b], do: Macro.unique_var(name, Enum))`,
+	"Regex":      `inspect(~r/(a)\1(?<x>b)\k<x>(?<longer>c)/.re_pattern, limit: :infinity)`,
 	// What no sandbox can hide from a program that asks. The matrix must see it.
 	"Time":   `inspect(System.os_time())`,
 	"Random": `inspect(:crypto.strong_rand_bytes(16))`,
 	// What no namespace covers. It is the same under most variations.
 	"Processors": `inspect(System.cmd("nproc", []))`,
-	"Schedulers": `inspect({System.schedulers_online(), :erlang.system_info(:schedulers)})`,
+	"System":     `inspect(:erlang.system_info(:schedulers))`,
 	"Priority":   `inspect(System.cmd("nice", []))`,
 }
 
 // Probes that differ between any two builds, and those that may.
 var (
 	leaks   = []string{"Time", "Random"}
-	visible = []string{"Processors", "Schedulers", "Priority"}
+	visible = []string{"Processors", "System", "Priority"}
 )
 
 // canary is a project whose modules hold what they saw when they were compiled.
