@@ -230,7 +230,7 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	return layers.Recipe{
 		Name: DepStep(d.App), Kind: layers.Run, Platform: g.app.Platform,
 		Root: root.Root, Over: withTools(root.Over), Work: work,
-		Dir: projectDir, Argv: argv, Env: environ, Outputs: outputs,
+		Dir: projectDir, Argv: argv, Env: environ, Outputs: outputs, Jobs: true,
 	}, root.Recipes, nil
 }
 

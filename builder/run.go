@@ -90,6 +90,9 @@ func (b *Builder) process(ctx context.Context, r *layers.Recipe, inputs map[stri
 	if r.Parallel {
 		p.Argv = schedulers(r.Argv, b.jobs())
 	}
+	if r.Jobs {
+		p.Argv = append(slices.Clip(p.Argv), fmt.Sprintf("jobs=%d", b.jobs()))
+	}
 	for _, name := range r.Over {
 		p.Root = slices.Insert(p.Root, 0, b.Store.Path(inputs[name]))
 	}

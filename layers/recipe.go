@@ -68,6 +68,9 @@ type Recipe struct {
 	// there are; otherwise the sandbox shows it one. It is no part of the key: the
 	// program must give the same with any number.
 	Parallel bool
+	// Jobs tells the program itself, as its last argument jobs=N. It is no part of
+	// the key either.
+	Jobs bool
 
 	// Resumes, if not nil, lets the program begin from what an earlier run
 	// left. It is no part of the key: the program must give the same either way.

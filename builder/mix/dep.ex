@@ -3,8 +3,8 @@
 # name, then dep=NAME OPTIONS and lock=ENTRY for it and everything below it,
 # config=APP VALUE (a term in base64) for what it may read of the application's
 # configuration or config=whole where the project's own files say it,
-# plugin=NAME for each rebar3 plugin in _plugins, and precompiled=FILE if an
-# archive takes the place of compiling native code.
+# plugin=NAME for each rebar3 plugin in _plugins, precompiled=FILE if an archive
+# takes the place of compiling native code, and jobs=N, which decides nothing.
 defmodule Retort.Shell do
   # rebar3 goes on without a plugin that it cannot find, and a NIF is missing in
   # the end: that is made an error here.
@@ -46,6 +46,8 @@ defmodule Retort.Shell do
 end
 
 defmodule Retort.Dep do
+  @erlang "erl,hrl,xrl,yrl,asn1"
+
   def main do
     Retort.Files.sort()
     [app | facts] = System.argv()
@@ -53,8 +55,9 @@ defmodule Retort.Dep do
     objects = objects(app)
     # Mix takes away the path of modules that no dependency has.
     for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
-    intern(app)
+    atoms = intern(app)
     Retort.Steady.begin()
+    if not File.exists?("deps/#{app}/mix.exs"), do: erlang(atoms, facts)
     Mix.start()
     Mix.shell(Retort.Shell)
     Mix.CLI.main(["deps.compile", app])
@@ -113,15 +116,23 @@ defmodule Retort.Dep do
   defp dirs(app), do: ["deps/#{app}", Path.join([System.fetch_env!("MIX_BUILD_PATH"), "lib", app])]
 
   # Makes the atoms of what is below it and of its own source: see names.ex.
-  # rebar3 and make have virtual machines of their own.
   defp intern(app) do
     [source, build] = dirs(app)
+    below = Retort.Names.intern(Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true))
+    files = Path.wildcard(Path.join(source, "**/*.{ex,exs,#{@erlang}}")) ++ Path.wildcard("deps/*/include/**/*.hrl")
+    names = for file <- files, name <- Retort.Names.source(file), do: name
+    below ++ (names |> Enum.sort() |> Enum.dedup() |> Retort.Names.atoms())
+  end
 
-    if File.exists?(Path.join(source, "mix.exs")) do
-      Retort.Names.intern(Path.wildcard(Path.join(build, "../*/.mix/retort.names"), match_dot: true))
-      names = for file <- Path.wildcard(Path.join(source, "**/*.{ex,exs}")), name <- Retort.Names.source(file), do: name
-      names |> Enum.sort() |> Retort.Names.atoms()
-    end
+  # rebar3 and make have virtual machines of their own. These, too, start with all
+  # names, and so may use every processor; their environment does not say how many.
+  defp erlang(atoms, facts) do
+    {:script, id, [first | commands]} = "/retort/start.boot" |> File.read!() |> :erlang.binary_to_term()
+    script = {:script, id, [first, {:apply, {:erlang, :phash2, [atoms]}} | commands]}
+    File.write!("/tmp/retort.boot", :erlang.term_to_binary(script))
+    [jobs] = for "jobs=" <> jobs <- facts, do: jobs
+    File.write!("/tmp/retort.args", "-boot /tmp/retort +S #{jobs}:#{jobs}")
+    System.put_env("ERL_AFLAGS", String.replace(System.fetch_env!("ERL_AFLAGS"), "+S 1:1 +SDio 1", "-args_file /tmp/retort.args"))
   end
 
   # Writes the names that the compiled modules hold. What is compiled later

@@ -1,13 +1,17 @@
 # Compiles what runs in later steps, and writes the names that the modules of
-# Elixir, of the parts of OTP that compile and of retort hold: see names.ex.
+# Elixir, of the parts of OTP that compile, of rebar3 and of retort hold: see names.ex.
 for dir <- ["retort/ebin", "retort/steady"], do: File.mkdir_p!(dir)
 {:ok, _modules, _warnings} = Kernel.ParallelCompiler.compile_to_path(Path.wildcard("/retort/*.ex"), "retort/ebin")
 Retort.Steady.write("retort/steady")
 Retort.Base.write("retort/steady")
 elixir = :elixir |> :code.lib_dir() |> Path.join("../{eex,elixir,logger,mix}/ebin/*.beam") |> Path.wildcard()
-otp = for app <- [:compiler, :crypto, :kernel, :stdlib], beam <- app |> :code.lib_dir() |> Path.join("ebin/*.beam") |> Path.wildcard(), do: beam
+apps = [:asn1, :compiler, :crypto, :eunit, :kernel, :parsetools, :stdlib, :syntax_tools]
+otp = for app <- apps, dir = :code.lib_dir(app), is_list(dir), beam <- dir |> Path.join("ebin/*.beam") |> Path.wildcard(), do: beam
 own = Path.wildcard("retort/ebin/*.beam")
-names = for beam <- Enum.sort(elixir ++ otp ++ own), name <- Retort.Names.beam(beam), do: name
+{:ok, rebar3} = :escript.extract(~c"/usr/bin/rebar3", [])
+{:ok, files} = :zip.unzip(rebar3[:archive], cwd: ~c"/tmp/rebar3")
+rebar3 = for file <- files, Path.extname(file) == ".beam", do: to_string(file)
+names = for beam <- Enum.sort(elixir ++ otp ++ own ++ rebar3), name <- Retort.Names.beam(beam), do: name
 names = names |> Enum.sort() |> Enum.dedup()
 File.write!("retort/names", :erlang.term_to_binary(names))
 
