@@ -120,6 +120,11 @@ func (b *Builder) amendment(ctx context.Context, r *layers.Recipe, inputs map[st
 	if json.Unmarshal(raw, &last) != nil || !layers.ValidKey(string(last.Result)) {
 		return last, errNotAmendable
 	}
+	for _, step := range r.Amends {
+		if last.Inputs[step].Validate() != nil {
+			return last, errNotAmendable
+		}
+	}
 	return last, nil
 }
 
