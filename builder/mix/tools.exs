@@ -8,9 +8,16 @@ elixir = :elixir |> :code.lib_dir() |> Path.join("../{eex,elixir,logger,mix}/ebi
 apps = [:asn1, :compiler, :crypto, :eunit, :kernel, :parsetools, :stdlib, :syntax_tools]
 otp = for app <- apps, dir = :code.lib_dir(app), is_list(dir), beam <- dir |> Path.join("ebin/*.beam") |> Path.wildcard(), do: beam
 own = Path.wildcard("retort/ebin/*.beam")
-{:ok, rebar3} = :escript.extract(~c"/usr/bin/rebar3", [])
-{:ok, files} = :zip.unzip(rebar3[:archive], cwd: ~c"/tmp/rebar3")
-rebar3 = for file <- files, Path.extname(file) == ".beam", do: to_string(file)
+
+# Not every project has rebar3.
+rebar3 =
+  with {:ok, sections} <- :escript.extract(~c"/usr/bin/rebar3", []) do
+    {:ok, files} = :zip.unzip(sections[:archive], cwd: ~c"/tmp/rebar3")
+    for file <- files, Path.extname(file) == ".beam", do: to_string(file)
+  else
+    _absent -> []
+  end
+
 names = for beam <- Enum.sort(elixir ++ otp ++ own ++ rebar3), name <- Retort.Names.beam(beam), do: name
 names = names |> Enum.sort() |> Enum.dedup()
 File.write!("retort/names", :erlang.term_to_binary(names))
