@@ -179,11 +179,7 @@ func (b *Builder) replace(was, is layers.Layer, e tarball.Entry, copies []tarbal
 	if len(copies) == 0 {
 		return nil // a module of another release
 	}
-	old, err := b.module(was, e.Path)
-	if err != nil {
-		return err
-	}
-	old, err = last.strip(old)
+	old, err := b.stripped(was, e.Path, last)
 	if err != nil {
 		return err
 	}
@@ -192,22 +188,19 @@ func (b *Builder) replace(was, is layers.Layer, e tarball.Entry, copies []tarbal
 	if linked || len(copies) != 1 || copies[0].Digest != digest.FromBytes(old) {
 		return errNotAmendable
 	}
-	data, err := b.module(is, e.Path)
+	data, err := b.stripped(is, e.Path, last)
 	if err != nil {
-		return err
-	}
-	if data, err = last.strip(data); err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(dir, filepath.FromSlash(copies[0].Path)), bytes.NewReader(data), os.FileMode(copies[0].Mode&0o755))
 }
 
-func (b *Builder) module(l layers.Layer, name string) ([]byte, error) {
+func (b *Builder) stripped(l layers.Layer, name string, last amendment) ([]byte, error) {
 	data, err := b.read(l, name, maxModule)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotAmendable, err)
 	}
-	return data, nil
+	return last.strip(data)
 }
 
 // strip returns what the copy of a compiled module keeps of it: some of its

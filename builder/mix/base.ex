@@ -126,15 +126,7 @@ defmodule Retort.Base do
   end
 
   # Writes Mix.Release with those two functions redirected to the one above.
-  def write(dir) do
-    {module, beam, _file} = :code.get_object_code(Mix.Release)
-
-    with {:ok, {^module, [abstract_code: {:raw_abstract_v1, forms}]}} <- :beam_lib.chunks(beam, [:abstract_code]),
-         forms = Enum.flat_map(forms, &redirect/1),
-         {:ok, ^module, beam} <- :compile.noenv_forms(forms, [:deterministic]) do
-      File.write!(Path.join(dir, "#{module}.beam"), beam)
-    end
-  end
+  def write(dir), do: Retort.Steady.rewrite(dir, Mix.Release, &redirect/1)
 
   defp redirect({:function, line, :copy_app, 2, clauses}), do: instead(line, :copy_app, [:release, :app], {:var, line, :app}, clauses)
   defp redirect({:function, line, :copy_erts, 1, clauses}), do: instead(line, :copy_erts, [:release], {:atom, line, :erts}, clauses)

@@ -10,27 +10,29 @@
 defmodule Retort.Steady do
   @sort {:remote, 0, {:atom, 0, :lists}, {:atom, 0, :sort}}
   @one {:fun, 0, {:clauses, [{:clause, 0, [{:var, 0, :_}], [], [{:integer, 0, 1}]}]}}
-  # Functions whose result is handed to another.
+  # Functions of modules whose result is handed to another.
   @instead [
-    application: [get_all_env: 0, get_all_env: 1, loaded_applications: 0],
-    "Elixir.Module": [attributes_in: 1, definitions_in: 2],
-    "Elixir.System": [schedulers: 0, schedulers_online: 0]
+    {:application, [get_all_env: 0, get_all_env: 1, loaded_applications: 0], @sort},
+    {Module, [attributes_in: 1, definitions_in: 2], @sort},
+    {System, [schedulers: 0, schedulers_online: 0], @one}
   ]
 
   # Writes those modules of the toolchain that are changed.
   def write(dir) do
-    write(dir, :elixir_module, fn forms -> Enum.map(forms, &redirect/1) end)
-    for {module, functions} <- @instead, do: write(dir, module, fn forms -> Enum.flat_map(forms, &instead(&1, functions, if(module == System, do: @one, else: @sort))) end)
+    changes = for {module, functions, change} <- @instead, do: {module, &instead(&1, functions, change)}
+
+    for {module, change} <- [{:elixir_module, &[redirect(&1)]} | changes], rewrite(dir, module, change) == :none do
+      raise "#{module} of this toolchain holds no debug information, without which it cannot be made deterministic"
+    end
   end
 
-  defp write(dir, module, change) do
-    case :beam_lib.chunks(:code.which(module), [:abstract_code]) do
-      {:ok, {^module, [abstract_code: {:raw_abstract_v1, forms}]}} ->
-        {:ok, ^module, beam} = :compile.noenv_forms(change.(forms), [:deterministic])
-        File.write!(Path.join(dir, "#{module}.beam"), beam)
-
-      _none ->
-        raise "#{module} of this toolchain holds no debug information, without which it cannot be made deterministic"
+  # Writes a module with each of its forms changed to others, if the forms are in it.
+  def rewrite(dir, module, change) do
+    with {:ok, {^module, [abstract_code: {:raw_abstract_v1, forms}]}} <- :beam_lib.chunks(:code.which(module), [:abstract_code]) do
+      {:ok, ^module, beam} = forms |> Enum.flat_map(change) |> :compile.noenv_forms([:deterministic])
+      File.write!(Path.join(dir, "#{module}.beam"), beam)
+    else
+      _none -> :none
     end
   end
 
@@ -38,7 +40,7 @@ defmodule Retort.Steady do
   # retort's modules would find them. Programs that are run from here on need no
   # tuned memory: see mixenv.go.
   def begin do
-    for module <- [:elixir_module | Keyword.keys(@instead)] do
+    for module <- [:elixir_module | Enum.map(@instead, &elem(&1, 0))] do
       :code.unstick_mod(module)
       {:module, ^module} = :code.load_abs(~c"/retort/steady/#{module}")
     end
