@@ -54,16 +54,8 @@ func (k *kit) testAmend(t *testing.T) {
 		t.Fatal("mix.exs of hello has changed")
 	}
 	s.files["mix.exs"] = mix
-	t.Setenv("RETORT_HOME", k.primedHome(t, s, 0))
-	t.Setenv("RETORT_CONFIG", k.seed+".toml")
-	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
 	dir := s.write(t, folder(t), writeOptions{})
-	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: dir}
-	session, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(session.close)
+	session := k.session(t, k.primedHome(t, s, 0), dir)
 
 	build := func(name string, incremental bool) (release layers.Layer, ran bool) {
 		t.Helper()

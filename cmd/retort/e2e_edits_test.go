@@ -129,21 +129,13 @@ func (k *kit) editor(t *testing.T, projects []string, real bool) *editor {
 		e.tree[name] = s.files[name]
 	}
 	home := k.primedHome(t, s, 0)
-	t.Setenv("RETORT_HOME", home)
-	t.Setenv("RETORT_CONFIG", k.seed+".toml")
-	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
 	top := folder(t)
 	if err := os.WriteFile(filepath.Join(top, "toolchain.toml"), []byte(s.manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	e.dir = filepath.Join(top, "examples", projects[0])
 	e.write(t, nil)
-	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: e.dir}
-	var err error
-	if e.session, err = term.session(t.Context(), sessionFlags{progress: "quiet"}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.session.close)
+	e.session = k.session(t, home, e.dir)
 	return e
 }
 

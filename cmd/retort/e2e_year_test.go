@@ -71,20 +71,27 @@ func (k *kit) yearLater(t *testing.T, s app) {
 // about it.
 func (k *kit) planned(t *testing.T, s app) (*session, builder.Built) {
 	t.Helper()
-	t.Setenv("RETORT_HOME", k.seed)
-	t.Setenv("RETORT_CONFIG", k.seed+".toml")
-	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
-	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: s.write(t, folder(t), writeOptions{})}
-	session, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(session.close)
+	session := k.session(t, k.seed, s.write(t, folder(t), writeOptions{}))
 	built, err := session.plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return session, built
+}
+
+// session is one of the project in dir, in this process.
+func (k *kit) session(t *testing.T, home, dir string) *session {
+	t.Helper()
+	t.Setenv("RETORT_HOME", home)
+	t.Setenv("RETORT_CONFIG", k.seed+".toml")
+	t.Setenv("RETORT_DEBIAN_MIRROR", k.mirror.url())
+	term := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, dir: dir}
+	s, err := term.session(t.Context(), sessionFlags{progress: "quiet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
 }
 
 // ahead is the plan with the clock of every program a year ahead.
