@@ -30,6 +30,7 @@ var (
 	envNameForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 	releaseForm    = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,127}$`)
 	archiveForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\.(tar\.gz|tgz|tar\.xz|zip)$`) // as tools put names together
+	sourceForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\.(tar\.(gz|xz)|tgz)$`)
 	repositoryForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/)?` +
 		`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`) // OCI distribution-spec
 )
@@ -165,6 +166,41 @@ func checkOutput(s string) (string, error) {
 		return "", fmt.Errorf("%s: is read before anything runs, and cannot be generated", quote(s))
 	}
 	return s, nil
+}
+
+// checkPlace keeps a place in which source releases are looked for.
+func checkPlace(s string) (string, error) {
+	suite, ok := strings.CutPrefix(s, PlaceDebian+":")
+	if s == PlaceUpstream || s == PlaceDebian || ok && suiteForm.MatchString(suite) {
+		return s, nil
+	}
+	return "", fmt.Errorf("%s: want upstream, debian or a suite of it, such as debian:forky", quote(s))
+}
+
+func checkSourceURL(s string) (string, error) {
+	u, err := checkURL(s)
+	if err == nil && (u != s || !sourceForm.MatchString(path.Base(s))) {
+		err = fmt.Errorf("%s: want the address of a .tar.gz or .tar.xz", quote(s))
+	}
+	return s, err
+}
+
+// checkFilePattern keeps a pattern of files relative to the manifest's folder.
+func checkFilePattern(s string) (string, error) {
+	if _, err := checkFile(s); err != nil {
+		return "", err
+	}
+	if _, err := path.Match(s, ""); err != nil {
+		return "", fmt.Errorf("%s: bracket without an end", quote(s))
+	}
+	return s, nil
+}
+
+func checkOption(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("empty: want an option, such as --disable-jit")
+	}
+	return checkText(s)
 }
 
 func checkHexRepo(s string) error {

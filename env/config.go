@@ -11,6 +11,7 @@ import (
 type Config struct {
 	Platform  Platform
 	Target    string // name of the target, or "" for none
+	Cell      Cell   // of the matrix, or zero for none
 	Toolchain Toolchain
 	Base      Base
 	Hex       Hex
@@ -20,16 +21,6 @@ type Config struct {
 	Assets    *Assets    // nil means none
 	Release   Release
 	Image     Image
-}
-
-// Toolchain is the exact upstream versions of the compilers and tools.
-type Toolchain struct {
-	OTP     string
-	Elixir  string
-	OpenSSL string // or "": whatever the source has; likewise Hex and Rebar3
-	Hex     string
-	Rebar3  string
-	From    string // "debian"
 }
 
 // Base is the system which everything is built on.

@@ -14,7 +14,7 @@ import (
 const lockFormat = "retort manifest for lock 2"
 
 // LockDigest is the sha256 of the parts of the manifest that its lock depends
-// on: toolchain, base, nif, packages of generate and assets,
+// on: toolchain, matrix, base, nif, packages of generate and assets,
 // asset tools, rebar3 plugins, what the image needs from the
 // distribution, and the platforms. Nothing else makes a lock stale.
 func (m *Manifest) LockDigest() digest.Digest {
@@ -43,25 +43,25 @@ func (m *Manifest) lockText() []byte {
 				fmt.Fprintf(&b, "target %q on %q\n%s", target, p, t)
 			}
 		}
+		for _, cell := range m.cells {
+			for _, target := range append([]string{""}, m.targets...) {
+				fmt.Fprintf(&b, "cell %q of %q on %q\n%s", cell, target, p, toolchainText(m.toolchain(p, target, cell)))
+			}
+		}
 	}
 	return []byte(b.String())
 }
 
 func (m *Manifest) configText(p Platform, target string) string {
-	c := m.config(p, target)
+	c := m.config(p, target, Cell{})
 	var b strings.Builder
+	b.WriteString(toolchainText(c.Toolchain))
 	line := func(key string, value any) { fmt.Fprintf(&b, "%s = %q\n", key, value) }
 	// The order of packages means nothing: moving one leaves the lock valid.
 	set := func(key string, names []string) {
 		names = slices.Sorted(slices.Values(names))
 		line(key, names)
 	}
-	line("toolchain.otp", c.Toolchain.OTP)
-	line("toolchain.elixir", c.Toolchain.Elixir)
-	line("toolchain.openssl", c.Toolchain.OpenSSL)
-	line("toolchain.hex", c.Toolchain.Hex)
-	line("toolchain.rebar3", c.Toolchain.Rebar3)
-	line("toolchain.from", c.Toolchain.From)
 	line("base.distribution", c.Base.Distribution)
 	line("base.suite", c.Base.Suite)
 	line("base.snapshot", c.Base.Snapshot)
@@ -92,5 +92,22 @@ func (m *Manifest) configText(p Platform, target string) string {
 	fmt.Fprintf(&b, "image.shell = %t\n", c.Image.Shell)
 	fmt.Fprintf(&b, "image.ca_certificates = %t\n", c.Image.CACertificates)
 	fmt.Fprintf(&b, "image.timezones = %t\n", c.Image.Timezones)
+	return b.String()
+}
+
+// toolchainText leaves out what says how a tool is built: its lock is the same.
+func toolchainText(t Toolchain) string {
+	var b strings.Builder
+	line := func(key, value string) { fmt.Fprintf(&b, "toolchain.%s = %q\n", key, value) }
+	for _, s := range []ToolSpec{t.OTP, t.Elixir, t.OpenSSL, t.Hex, t.Rebar3} {
+		line(s.Tool, s.Version)
+	}
+	line("from", FromDebian) // as all locks have it that were made before tools had their own
+	for _, s := range t.FromSource() {
+		line(s.Tool+".source", s.Want())
+		if s.Digest != "" {
+			line(s.Tool+".sha256", string(s.Digest))
+		}
+	}
 	return b.String()
 }

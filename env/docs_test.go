@@ -27,7 +27,12 @@ func TestManifestDocs(t *testing.T) {
 			child := n.fields[key]
 			if child.kind == fixedKind || child.kind == namedKind && child.each.kind == fixedKind {
 				visit(key, child)
-			} else if !strings.Contains(text, "`"+key+"`") && !strings.Contains(text, key+".NAME`") {
+				continue
+			}
+			if child.kind == toolKind {
+				visit(key, child)
+			}
+			if !strings.Contains(text, "`"+key+"`") && !strings.Contains(text, key+".NAME`") {
 				t.Errorf("docs/manifest.md does not explain %s.%s", path, key)
 			}
 		}

@@ -61,7 +61,7 @@ shell = true
 	c := config(t, m, LinuxAMD64, "staging")
 	want := defaults()
 	want.Target = "staging"
-	want.Toolchain.Elixir, want.Toolchain.Hex = "1.19.0", "2.0.6"
+	want.Toolchain = debianTools("27.3.4.1", "1.19.0", "", "2.0.6", "")
 	want.Base.Packages, want.Base.Keyring = []string{"cmake"}, filepath.Join(dir, "keys/debian.gpg")
 	want.NIFs = []NIF{
 		{Dep: "exqlite", Build: []string{}, Runtime: []string{"libsqlite3-0"}},
@@ -96,7 +96,7 @@ func TestExtendsProblems(t *testing.T) {
 		"self.toml":    "self.toml:1: extends: cycle: self.toml extends self.toml",
 		"missing.toml": `missing.toml:1: extends: read "nowhere.toml": stat nowhere.toml: no such file or directory`,
 		"folder.toml":  `folder.toml:1: extends: read "sub": read sub: not a regular file`,
-		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are assets, base, deps, extends, generate, hex, image, nif, platform, platforms, release, target, toolchain",
+		"two.toml":     "bad.toml:2: base.suite: \"X\": want lower-case letters, digits and dashes, such as trixie\ntwo.toml:2: typo: unknown key: known here are assets, base, deps, extends, generate, hex, image, matrix, nif, platform, platforms, release, target, toolchain",
 		"link.toml":    "read manifest: stat link.toml: too many levels of symbolic links",
 	} {
 		if _, err := LoadManifest(name); err == nil || err.Error() != want {
@@ -138,7 +138,7 @@ func TestWorkspaceManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"}
+	want := debianTools("27.3.4.1", "1.18.3", "", "2.0.6", "3.24.0")
 	for _, path := range append(manifests, "../toolchain.toml") {
 		m, err := LoadManifest(path)
 		if err != nil {

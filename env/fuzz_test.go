@@ -29,7 +29,7 @@ func FuzzManifest(f *testing.F) {
 		for _, p := range m.Platforms() {
 			for _, target := range append(m.Targets(), "") {
 				c, err := m.For(p, target)
-				if err != nil || c.Toolchain.OTP == "" || c.Toolchain.Elixir == "" || c.Base.Suite == "" {
+				if err != nil || c.Toolchain.OTP.Version == "" || c.Toolchain.Elixir.Version == "" || c.Base.Suite == "" {
 					t.Fatalf("incomplete: %+v, %v", c, err)
 				}
 			}

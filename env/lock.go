@@ -20,6 +20,9 @@ type Lock struct {
 	// Tools are the standalone programs of [assets.tools], sorted by platform,
 	// then name. A name is unique within a platform.
 	Tools []Tool
+	// Sources are the source releases of the tools that are compiled, sorted by
+	// tool, then want. The two are unique.
+	Sources []Source
 	// Sets name, for each platform, the root packages of each package set:
 	// "toolchain", "image", "nif.NAME.build", "nif.NAME.runtime". Roots are
 	// sorted.

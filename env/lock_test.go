@@ -58,6 +58,12 @@ func sample() *Lock {
 			{Platform: LinuxAMD64, Name: "tailwind", Version: "4.1.7", URL: "https://example.org/tailwind", Size: 100_000_000, Digest: sum("tailwind")},
 			{Platform: LinuxARM64, Name: "esbuild", Version: "0.25.4", URL: NPM + "@esbuild/x.tgz", Size: 3_900_000, Digest: sum("esbuild arm64")},
 		},
+		Sources: []Source{
+			{Tool: "hex", Want: "2.0.6 at file:../hex.tar.gz", Version: "2.0.6", URL: "file:../hex.tar.gz", Size: 450_251, Digest: sum("hex")},
+			{Tool: "openssl", Want: "3.5", Version: "3.5.7", URL: "github:openssl/openssl/releases/download/openssl-3.5.7/openssl-3.5.7.tar.gz", Size: 53_000_000, Digest: sum("openssl"), Signers: []string{"BA5473A2B0587B07FB27CF2D216094DFD0CB81EF"}},
+			{Tool: "otp", Want: "27", Version: "27.3.4.1", URL: "debian:debian/pool/main/e/erlang/erlang_27.3.4.1+dfsg.orig.tar.xz", Size: 47_613_664, Digest: sum("otp"), Suite: "trixie", Date: "2026-11-15T10:01:02Z", Signers: []string{"05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0", "4CB50190207B4758A3F73A796ED0E7B82643E131"}},
+			{Tool: "otp", Want: "28 at https://example.org/otp.tgz", Version: "28", URL: "https://example.org/otp.tgz", Size: 1, Digest: sum("otp 28")},
+		},
 		Sets: map[Platform]map[string][]string{
 			LinuxAMD64: {"toolchain": {"g++", "libc6"}, "image": nil, "nif.jiffy.build": {"g++"}},
 			LinuxARM64: {"toolchain": {"g++"}},
@@ -95,6 +101,8 @@ func TestEncodeLockIgnoresOrder(t *testing.T) {
 	l := sample()
 	slices.Reverse(l.Suites)
 	slices.Reverse(l.Packages)
+	slices.Reverse(l.Sources)
+	slices.Reverse(l.Sources[1].Signers)
 	for i := range l.Packages {
 		slices.Reverse(l.Packages[i].Depends)
 	}
@@ -142,6 +150,21 @@ func TestValidateLock(t *testing.T) {
 		{"tool with a query", func(l *Lock) { l.Tools[1].URL += "?x" }, `tools[1].url: URL has a query`},
 		{"tool size", func(l *Lock) { l.Tools[1].Size = -1 }, `tools[1].size: -1: want 1 to 1073741824 bytes`},
 		{"tool digest", func(l *Lock) { l.Tools[1].Digest = "x" }, `tools[1].digest: "x": want a sha256 digest`},
+		{"source order", func(l *Lock) { slices.Reverse(l.Sources) }, `sources[1].want: "otp 27" is out of order or listed twice`},
+		{"source twice", func(l *Lock) { l.Sources[1] = l.Sources[0] }, `sources[1].want: "hex 2.0.6 at file:../hex.tar.gz" is out of order or listed twice`},
+		{"source of no tool", func(l *Lock) { l.Sources[3].Tool = "perl" }, `sources[3].tool: "perl": want openssl, otp`},
+		{"source want", func(l *Lock) { l.Sources[3].Want = "2\n" }, `sources[3].want: "2\n": want a version`},
+		{"source version", func(l *Lock) { l.Sources[3].Version = "x" }, `sources[3].version: "x": want an exact version`},
+		{"source with a password", func(l *Lock) { l.Sources[3].URL = "https://me:secret@example.org/x" }, `sources[3].url: URL holds a user`},
+		{"source without scheme", func(l *Lock) { l.Sources[3].URL = "example.org" }, `sources[3].url: "example.org": want the address of a file`},
+		{"source path up", func(l *Lock) { l.Sources[2].URL = "debian:debian/../x.tar.xz" }, `sources[2].url: "debian:debian/../x.tar.xz": want the address`},
+		{"source path absolute", func(l *Lock) { l.Sources[0].URL = "file:/etc/x" }, `sources[0].url: "file:/etc/x": want the address`},
+		{"source size", func(l *Lock) { l.Sources[3].Size = MaxSource + 1 }, `sources[3].size: 1073741825: want 1 to 1073741824 bytes`},
+		{"source digest", func(l *Lock) { l.Sources[3].Digest = "" }, `sources[3].digest: "": want a sha256 digest`},
+		{"source without suite", func(l *Lock) { l.Sources[2].Suite = "" }, `sources[2].suite: "": want lower-case`},
+		{"source without date", func(l *Lock) { l.Sources[2].Date = "" }, `sources[2].date: "": want a time`},
+		{"suite of no suite", func(l *Lock) { l.Sources[3].Suite = "trixie" }, `sources[3].suite: only goes with a file of Debian's`},
+		{"source signer", func(l *Lock) { l.Sources[1].Signers = []string{"a b"} }, `sources[1].signers: "a b": want sorted names`},
 		{"package order", func(l *Lock) { slices.Reverse(l.Packages) }, `packages.amd64[base-files].name: out of order`},
 		{"package twice", func(l *Lock) { l.Packages[1] = l.Packages[0] }, `packages.amd64[base-files].name: out of order or listed twice`},
 		{"package name", func(l *Lock) { l.Packages[3].Name = "../x" }, `packages.arm64[../x].name: "../x": want the name of a Debian package`},
@@ -190,18 +213,18 @@ func TestDecodeLockForm(t *testing.T) {
 	}{
 		{"empty", "", ErrLockForm, "l:1: not in canonical form, run retort lock"},
 		{"newer", replace("version = 1\n", "version = 2\nnew = true\n"), ErrNewerLock, "l: lock version 2, this retort reads 1: made by a newer retort"},
-		{"space", replace("size = 300", "size =  300"), ErrLockForm, "l:32: not in canonical form, run retort lock"},
-		{"leading zero", replace("size = 300", "size = 0300"), ErrLockForm, "l:32: not in canonical form, run retort lock"},
-		{"comment", text + "# mine\n", ErrLockForm, "l:38: not in canonical form, run retort lock"},
-		{"no last line end", strings.TrimSuffix(text, "\n"), ErrLockForm, "l:37: not in canonical form, run retort lock"},
+		{"space", replace("size = 300", "size =  300"), ErrLockForm, "l:39: not in canonical form, run retort lock"},
+		{"leading zero", replace("size = 300", "size = 0300"), ErrLockForm, "l:39: not in canonical form, run retort lock"},
+		{"comment", text + "# mine\n", ErrLockForm, "l:45: not in canonical form, run retort lock"},
+		{"no last line end", strings.TrimSuffix(text, "\n"), ErrLockForm, "l:44: not in canonical form, run retort lock"},
 		{"escape", replace(`"pc"`, `"\u0070c"`), ErrLockForm, "l:12: not in canonical form, run retort lock"},
-		{"quoted set", replace("\nimage = ", "\n\"image\" = "), ErrLockForm, "l:22: not in canonical form, run retort lock"},
-		{"set twice", replace("image = []", "image = []\nimage = []"), ErrLockForm, "l:23: sets.amd64.image: not in canonical form, run retort lock: Key 'sets.amd64.image' has already been defined."},
-		{"sets swapped", replace("image = []\n\"nif.jiffy.build\" = [\"g++\"]", "\"nif.jiffy.build\" = [\"g++\"]\nimage = []"), ErrLockForm, "l:22: not in canonical form, run retort lock"},
+		{"quoted set", replace("\nimage = ", "\n\"image\" = "), ErrLockForm, "l:29: not in canonical form, run retort lock"},
+		{"set twice", replace("image = []", "image = []\nimage = []"), ErrLockForm, "l:30: sets.amd64.image: not in canonical form, run retort lock: Key 'sets.amd64.image' has already been defined."},
+		{"sets swapped", replace("image = []\n\"nif.jiffy.build\" = [\"g++\"]", "\"nif.jiffy.build\" = [\"g++\"]\nimage = []"), ErrLockForm, "l:29: not in canonical form, run retort lock"},
 		{"CRLF", strings.ReplaceAll(text, "\n", "\r\n"), ErrLockForm, `l: lines end in CR LF, .gitattributes should have "toolchain.lock -text": not in canonical form, run retort lock`},
-		{"merge", replace("\n[packages]", "\n<<<<<<< HEAD\n[packages]"), ErrLockForm, "l:29: conflict of a merge: not in canonical form, run retort lock"},
+		{"merge", replace("\n[packages]", "\n<<<<<<< HEAD\n[packages]"), ErrLockForm, "l:36: conflict of a merge: not in canonical form, run retort lock"},
 		{"broken", replace("arm64 = [\n", "arm64 = {\n"), ErrLockForm, ""},
-		{"depth", text + "a = " + strings.Repeat("[", 100000), ErrLockForm, "l:38: not in canonical form, run retort lock: nested deeper than 12"},
+		{"depth", text + "a = " + strings.Repeat("[", 100000), ErrLockForm, "l:45: not in canonical form, run retort lock: nested deeper than 12"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := DecodeLock("l", []byte(tt.in))

@@ -24,6 +24,7 @@ func EncodeLock(l *Lock) []byte {
 	w.suites(l.Suites)
 	w.plugins(l.Plugins)
 	w.tools(l.Tools)
+	w.sources(l.Sources)
 	for _, p := range slices.Sorted(maps.Keys(l.Sets)) {
 		w.raw("\n[sets." + bare(p.Arch()) + "]\n")
 		sets := l.Sets[p]
@@ -126,6 +127,32 @@ func (w *lockWriter) tools(tools []Tool) {
 		w.raw(", size = ")
 		w.b = strconv.AppendInt(w.b, t.Size, 10)
 		w.field(", digest = ", string(t.Digest))
+		w.raw(" },\n")
+	}
+	w.raw("]\n")
+}
+
+func (w *lockWriter) sources(sources []Source) {
+	if len(sources) == 0 {
+		return
+	}
+	w.raw("\nsources = [\n")
+	for _, s := range slices.SortedStableFunc(slices.Values(sources), CompareSources) {
+		w.field("  { tool = ", s.Tool)
+		w.field(", want = ", s.Want)
+		w.field(", version = ", s.Version)
+		w.field(", url = ", s.URL)
+		w.raw(", size = ")
+		w.b = strconv.AppendInt(w.b, s.Size, 10)
+		w.field(", digest = ", string(s.Digest))
+		if s.Suite != "" || s.Date != "" {
+			w.field(", suite = ", s.Suite)
+			w.field(", date = ", s.Date)
+		}
+		if len(s.Signers) > 0 {
+			w.raw(", signers = ")
+			w.list(s.Signers)
+		}
 		w.raw(" },\n")
 	}
 	w.raw("]\n")

@@ -189,6 +189,11 @@ func (p *lockParser) lock() *Lock {
 			l.Tools = append(l.Tools, p.tool())
 		}
 	}
+	if p.has("\nsources = [\n") {
+		for !p.bad && !p.has("]\n") {
+			l.Sources = append(l.Sources, p.source())
+		}
+	}
 	for _, platform := range Platforms() {
 		if p.has("\n[sets." + platform.Arch() + "]\n") {
 			l.Sets[platform] = p.sets()
@@ -238,6 +243,24 @@ func (p *lockParser) tool() (t Tool) {
 	t.Digest = p.digest(", digest = ")
 	p.want(" },\n")
 	return t
+}
+
+func (p *lockParser) source() (s Source) {
+	s.Tool = p.str("  { tool = ")
+	s.Want = p.str(", want = ")
+	s.Version = p.str(", version = ")
+	s.URL = p.str(", url = ")
+	s.Size = p.number(", size = ")
+	s.Digest = p.digest(", digest = ")
+	if p.has(", suite = ") {
+		s.Suite = p.str("")
+		s.Date = p.str(", date = ")
+	}
+	if p.has(", signers = ") {
+		s.Signers = p.list("")
+	}
+	p.want(" },\n")
+	return s
 }
 
 // sets reads the sets of a platform, up to the empty line or the end.

@@ -23,6 +23,8 @@ type Manifest struct {
 	files     []string // this manifest first, then what it extends
 	platforms []Platform
 	targets   []string
+	cells     []Cell
+	leftOut   []LeftOut
 	root      table
 }
 

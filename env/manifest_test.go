@@ -33,7 +33,7 @@ func config(t *testing.T, m *Manifest, p Platform, target string) Config {
 func defaults() Config {
 	return Config{
 		Platform:  LinuxAMD64,
-		Toolchain: Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", From: "debian"},
+		Toolchain: debianTools("27.3.4.1", "1.18.3", "", "", ""),
 		Base:      Base{Distribution: "debian", Suite: "trixie", Components: []string{"main"}},
 		Release:   Release{Version: Version{From: VersionMix}, MixEnv: "prod", MixTarget: "host"},
 		Image: Image{
@@ -64,7 +64,7 @@ func TestEveryKey(t *testing.T) {
 	}
 	want := Config{
 		Platform:  LinuxAMD64,
-		Toolchain: Toolchain{OTP: "27.3.4.1", Elixir: "1.18.3", OpenSSL: "3.5.7", Hex: "2.0.6", Rebar3: "3.24.0", From: "debian"},
+		Toolchain: debianTools("27.3.4.1", "1.18.3", "3.5.7", "2.0.6", "3.24.0"),
 		Base: Base{
 			Distribution: "debian", Suite: "trixie", Snapshot: "2026-11-20",
 			Components: []string{"main", "contrib"}, Packages: []string{"git", "cmake"},
@@ -174,7 +174,7 @@ m.toml: toolchain.otp: missing: the version of Erlang/OTP, such as "27.3.4.1"`},
 [toolchain]
 opt = "27"
 elixir = 1.18
-from = "source"
+from = "git"
 [base]
 packages = ["git", "Git", 3, "git"]
 allow_expired = "forky"
@@ -188,8 +188,8 @@ volumes = ["/data/../etc"]
 `, `
 m.toml:1: platfrom: unknown key: nearest is platform
 m.toml:3: toolchain.opt: unknown key: nearest is otp
-m.toml:4: toolchain.elixir: want a string in quotes, got a float
-m.toml:5: toolchain.from: "source": want debian
+m.toml:4: toolchain.elixir: want a version in quotes, or a table such as { version = "27", from = "source" }, got a float
+m.toml:5: toolchain.from: "git": want debian or source
 m.toml:7: base.packages[1]: "Git": want the name of a Debian package, such as libssl-dev
 m.toml:7: base.packages[2]: want a string in quotes, got an integer
 m.toml:7: base.packages[3]: "git" is listed twice
@@ -204,7 +204,7 @@ m.toml:13: image.env.RELEASE_COOKIE: a cookie is a secret and cannot be part of 
 m.toml:14: image.volumes[0]: "/data/../etc": want a clean absolute path below /, such as /data
 m.toml:15: target.Staging: "Staging": want a target's name, such as staging`},
 		{"far from any key", minimal + "qqqqqqqq = 1\n", `
-m.toml:4: toolchain.qqqqqqqq: unknown key: known here are elixir, from, hex, openssl, otp, rebar3`},
+m.toml:4: toolchain.qqqqqqqq: unknown key: known here are elixir, from, hex, openssl, otp, rebar3, sources`},
 		{"syntax", "[toolchain]\notp = \n", `
 m.toml:2: toolchain.otp: expected value but found '\n' instead`},
 		{"unclosed", "[toolchain\notp = 1\n", `
@@ -218,8 +218,8 @@ m.toml:5: base.snapshot: "2026-02-30": want a day as YYYY-MM-DD, from 2005 on`},
 		{"root", minimal + "[target.edge.image]\nuser = \"0\"\n", `
 m.toml: image.user: 0:0 is root: set allow_root = true if it must be`},
 		{"two toolchains", minimal + "[platform.arm64.toolchain]\nelixir = \"1.19.0\"\n[target.edge.toolchain]\notp = \"28.0\"\n[target.old.base]\nsuite = \"bookworm\"\n", `
-m.toml:4: platform.arm64.toolchain: cannot differ: a lock holds one toolchain for all platforms and targets
-m.toml:6: target.edge.toolchain: cannot differ: a lock holds one toolchain for all platforms and targets
+m.toml:5: platform.arm64.toolchain.elixir: cannot differ: a lock holds one version of a Debian package for all platforms and targets
+m.toml:7: target.edge.toolchain.otp: cannot differ: a lock holds one version of a Debian package for all platforms and targets
 m.toml:8: target.old.base: only packages can differ: a lock holds one suite for all platforms and targets`},
 		{"secret in URL", minimal + "[hex.repos.acme]\nurl = \"https://me:secret@hex.acme.example\"\n", `
 m.toml:5: hex.repos.acme.url: URL holds a user or password: name the variable that holds the key in auth_env`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,6 +15,11 @@ import (
 // is the build without a target. Overrides of the platform go over the
 // manifest's own keys, and those of the target over both.
 func (m *Manifest) For(p Platform, target string) (Config, error) {
+	return m.ForCell(p, target, Cell{})
+}
+
+// ForCell is For with a cell of the matrix over all overrides.
+func (m *Manifest) ForCell(p Platform, target string, cell Cell) (Config, error) {
 	if !slices.Contains(m.platforms, p) {
 		return Config{}, fmt.Errorf("platform %s: manifest has %s", quote(string(p)), listing(m.platforms))
 	}
@@ -23,7 +29,10 @@ func (m *Manifest) For(p Platform, target string) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("target %s: manifest has %s", quote(target), listing(m.targets))
 	}
-	return m.config(p, target), nil
+	if cell != (Cell{}) && !slices.Contains(m.cells, cell) {
+		return Config{}, fmt.Errorf("%s: not a cell of the matrix", cell)
+	}
+	return m.config(p, target, cell), nil
 }
 
 func listing[S ~string](names []S) string {
@@ -40,13 +49,23 @@ func (m *Manifest) effective(p Platform, target string) table {
 	return merge(t, m.root.sub("target").sub(target))
 }
 
-// config builds the Config of a platform and target that exist.
-func (m *Manifest) config(p Platform, target string) Config {
+// toolchain is that of a platform, target and cell that exist.
+func (m *Manifest) toolchain(p Platform, target string, cell Cell) Toolchain {
+	t := m.root.sub("toolchain")
+	for _, over := range []table{m.root.sub("platform").sub(p.Arch()), m.root.sub("target").sub(target), cell.table()} {
+		t = merge(t, over.sub("toolchain"))
+	}
+	return toolchainOf(t, filepath.Dir(m.files[0]))
+}
+
+// config builds the Config of a platform, target and cell that exist.
+func (m *Manifest) config(p Platform, target string, cell Cell) Config {
 	t := m.effective(p, target)
 	return Config{
 		Platform:  p,
 		Target:    target,
-		Toolchain: toolchainOf(t.sub("toolchain")),
+		Cell:      cell,
+		Toolchain: m.toolchain(p, target, cell),
 		Base:      baseOf(t.sub("base")),
 		Hex:       hexOf(t.sub("hex")),
 		NIFs:      nifsOf(t.sub("nif")),
@@ -55,17 +74,6 @@ func (m *Manifest) config(p Platform, target string) Config {
 		Assets:    assetsOf(t.sub("assets"), p),
 		Release:   releaseOf(t.sub("release")),
 		Image:     imageOf(t.sub("image")),
-	}
-}
-
-func toolchainOf(t table) Toolchain {
-	return Toolchain{
-		OTP:     t.text("otp", ""),
-		Elixir:  t.text("elixir", ""),
-		OpenSSL: t.text("openssl", ""),
-		Hex:     t.text("hex", ""),
-		Rebar3:  t.text("rebar3", ""),
-		From:    t.text("from", "debian"),
 	}
 }
 
@@ -214,6 +222,7 @@ func (m *Manifest) check(lines map[string]int) error {
 		}
 	}
 	m.checkOneToolchain(fail)
+	m.combine(fail)
 	return errs.err()
 }
 
@@ -221,8 +230,10 @@ func (m *Manifest) check(lines map[string]int) error {
 // version of a package for a platform, and one suite for all.
 func (m *Manifest) checkOneToolchain(fail func(string, error)) {
 	compare := func(at string, a, b Config) {
-		if a.Toolchain != b.Toolchain {
-			fail(joinKey(at, "toolchain"), errors.New("cannot differ: a lock holds one toolchain for all platforms and targets"))
+		for i, s := range b.Toolchain.all() {
+			if o := a.Toolchain.all()[i]; s.From == FromDebian && o.From == FromDebian && s.Version != o.Version {
+				fail(joinKey(joinKey(at, "toolchain"), s.Tool), errors.New("cannot differ: a lock holds one version of a Debian package for all platforms and targets"))
+			}
 		}
 		// Of base only packages may differ.
 		if a.Base.Suite != b.Base.Suite || a.Base.Snapshot != b.Base.Snapshot || a.Base.Keyring != b.Base.Keyring ||
@@ -234,30 +245,25 @@ func (m *Manifest) checkOneToolchain(fail func(string, error)) {
 	for i, p := range m.platforms {
 		for j, target := range targets {
 			for _, other := range targets[:j] {
-				if !sameTools(m.config(p, other).Assets, m.config(p, target).Assets) {
+				if !sameTools(m.config(p, other, Cell{}).Assets, m.config(p, target, Cell{}).Assets) {
 					fail(joinKey("target", target), errors.New("version and url of assets.tools cannot differ: a lock holds one tool of a name for all targets"))
 				}
 			}
 		}
-		plain := m.config(p, "")
+		plain := m.config(p, "", Cell{})
 		if i > 0 {
-			compare(joinKey("platform", p.Arch()), m.config(m.platforms[0], ""), plain)
+			compare(joinKey("platform", p.Arch()), m.config(m.platforms[0], "", Cell{}), plain)
 		}
 		for _, target := range m.targets {
-			compare(joinKey("target", target), plain, m.config(p, target))
+			compare(joinKey("target", target), plain, m.config(p, target, Cell{}))
 		}
 	}
 }
 
 func (m *Manifest) checkConfig(p Platform, target string, fail func(string, error)) {
-	c := m.config(p, target)
+	c := m.config(p, target, Cell{})
 	checkPrecompiled(c.NIFs, fail)
-	if c.Toolchain.OTP == "" {
-		fail("toolchain.otp", errors.New(`missing: the version of Erlang/OTP, such as "27.3.4.1"`))
-	}
-	if c.Toolchain.Elixir == "" {
-		fail("toolchain.elixir", errors.New(`missing: the version of Elixir, such as "1.18.3"`))
-	}
+	checkToolchain(c.Toolchain, m.effective(p, target).sub("toolchain"), fail)
 	if len(c.Base.Components) == 0 {
 		fail("base.components", errors.New(`empty: want at least "main"`))
 	}

@@ -8,6 +8,7 @@ const (
 	SetToolchain = "toolchain"   // compiles an application
 	SetHex       = "hex"         // Mix knows Hex packages
 	SetRebar3    = "rebar3"      // compiles rebar3 dependencies
+	SetElixir    = "elixir"      // Debian's Elixir, where OTP is compiled from source
 	SetGit       = "git"         // Mix asks git about git dependencies
 	SetNative    = "native"      // compilers, for native code and what is generated
 	SetAssets    = "assets"      // what [assets] names
@@ -18,8 +19,19 @@ const (
 // BareSets are those whose packages are only unpacked, and so need nothing of
 // what they depend on: an image gets libraries by its ELF files; rebar3 is one
 // file, which depends on the graphical half of OTP for commands that no build
-// calls; git needs a few libraries to tell a commit, and Perl for no more.
-func BareSets() []string { return []string{SetGit, SetHex, SetImage, SetRebar3} }
+// calls; git needs a few libraries to tell a commit, and Perl for no more; Elixir
+// depends on the OTP that another one takes the place of.
+func BareSets() []string { return []string{SetElixir, SetGit, SetHex, SetImage, SetRebar3} }
+
+// ToolBuildSet names the set that compiles a tool from source: "otp.build".
+func ToolBuildSet(tool string) string { return tool + ".build" }
+
+// VMPackages are what a virtual machine loads that was compiled here.
+var VMPackages = []string{"libstdc++6", "libtinfo6", "zlib1g"}
+
+// cryptoPackage is the library of the suite's OpenSSL. Its name has changed
+// with the size of time_t.
+const cryptoPackage = "libssl3t64 | libssl3"
 
 // GitPackages are the roots of SetGit: git, and what its program links with.
 var GitPackages = []string{"git", "libpcre2-8-0", "zlib1g"}
@@ -34,16 +46,9 @@ func GenerateSet(name string) string { return "generate." + name }
 // Requirements are the root packages that a configuration asks its
 // distribution for, by set, besides its essential packages.
 func (c Config) Requirements() map[string][]string {
-	sets := map[string][]string{
-		SetToolchain: sorted([]string{"elixir", "erlang-base", "erlang-dev", "erlang-nox"}, c.Base.Packages),
-		SetImage:     {"base-files", "netbase"},
-	}
-	if c.Toolchain.Hex != "" {
-		sets[SetHex] = []string{"erlang-hex"}
-	}
-	if c.Toolchain.Rebar3 != "" {
-		sets[SetRebar3] = []string{"rebar3"}
-	}
+	sets := c.Toolchain.requirements()
+	sets[SetToolchain] = sorted(sets[SetToolchain], c.Base.Packages)
+	sets[SetImage] = []string{"base-files", "netbase"}
 	if c.Image.CACertificates {
 		sets[SetImage] = append(sets[SetImage], "ca-certificates")
 	}
@@ -74,6 +79,42 @@ func (c Config) Requirements() map[string][]string {
 		if len(roots) == 0 {
 			delete(sets, name)
 		}
+	}
+	return sets
+}
+
+// requirements are the packages that are the tools, that they load, and that
+// they are compiled with.
+func (t Toolchain) requirements() map[string][]string {
+	sets := map[string][]string{SetToolchain: {"erlang-base", "erlang-dev", "erlang-nox"}}
+	asked := func(s ToolSpec) bool { return s.Version != "" && !s.FromSource() }
+	if asked(t.Hex) {
+		sets[SetHex] = []string{"erlang-hex"}
+	}
+	if asked(t.Rebar3) {
+		sets[SetRebar3] = []string{"rebar3"}
+	}
+	for _, s := range t.FromSource() {
+		sets[ToolBuildSet(s.Tool)] = []string{"make"}
+	}
+	if t.OpenSSL.FromSource() {
+		sets[ToolBuildSet(ToolOpenSSL)] = []string{"gcc", "libc6-dev", "make", "perl"}
+	}
+	if !t.OTP.FromSource() {
+		if asked(t.Elixir) {
+			sets[SetToolchain] = append(sets[SetToolchain], "elixir")
+		}
+		return sets
+	}
+	sets[SetToolchain] = VMPackages
+	build := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "perl", "zlib1g-dev"}
+	if !t.OpenSSL.FromSource() {
+		sets[SetToolchain] = sorted(VMPackages, []string{cryptoPackage})
+		build = sorted(build, []string{"libssl-dev"})
+	}
+	sets[ToolBuildSet(ToolOTP)] = build
+	if asked(t.Elixir) {
+		sets[SetElixir] = []string{"elixir"}
 	}
 	return sets
 }

@@ -4,13 +4,15 @@ package env
 type kind int
 
 const (
-	textKind    kind = iota // string
-	flagKind                // boolean
-	listKind                // array of strings
-	fileKind                // string: path relative to the manifest that says it
-	fixedKind               // table of known keys
-	namedKind               // table of keys that the user chooses
-	versionKind             // string, or table of from and path
+	textKind     kind = iota // string
+	flagKind                 // boolean
+	listKind                 // array of strings
+	fileKind                 // string: path relative to the manifest that says it
+	fixedKind                // table of known keys
+	namedKind                // table of keys that the user chooses
+	versionKind              // string, or table of from and path
+	toolKind                 // string: a tool's version; or table of known keys
+	patternsKind             // array of strings: patterns relative to the manifest that says them
 )
 
 // node describes one value of the manifest.
@@ -18,7 +20,7 @@ type node struct {
 	kind   kind
 	check  func(string) (string, error) // text, list and named of text: the value as it is kept
 	repeat bool                         // list: an element may occur twice
-	fields map[string]*node             // fixed
+	fields map[string]*node             // fixed, tool
 	key    func(string) error           // named
 	each   *node                        // named
 }
@@ -38,6 +40,7 @@ func manifestSchema() *node {
 		"extends":   {kind: fileKind},
 		"platforms": lists(checkPlatform),
 		"hex":       hexSchema(),
+		"matrix":    matrixSchema(),
 		"platform": tables(map[string]*node{
 			"amd64": tables(sections),
 			"arm64": tables(sections),
@@ -54,14 +57,7 @@ func manifestSchema() *node {
 func overridable() map[string]*node {
 	debs := lists(checkDebianPackage)
 	return map[string]*node{
-		"toolchain": tables(map[string]*node{
-			"otp":     texts(checkVersion),
-			"elixir":  texts(checkVersion),
-			"openssl": texts(checkVersion),
-			"hex":     texts(checkVersion),
-			"rebar3":  texts(checkVersion),
-			"from":    texts(oneOf("debian")),
-		}),
+		"toolchain": toolchainSchema(),
 		"base": tables(map[string]*node{
 			"distribution":  texts(oneOf("debian")),
 			"suite":         texts(checkSuite),
@@ -100,6 +96,46 @@ func overridable() map[string]*node {
 		}),
 		"image": imageSchema(debs),
 	}
+}
+
+// toolchainSchema has a string or a table for each tool.
+func toolchainSchema() *node {
+	from := texts(oneOf(FromDebian, FromSource))
+	places := lists(checkPlace)
+	fields := map[string]*node{"from": from, "sources": places}
+	for _, name := range ToolNames() {
+		tool := map[string]*node{
+			"version": texts(checkVersion),
+			"from":    from,
+			"sources": places,
+			"url":     texts(checkSourceURL),
+			"path":    {kind: fileKind},
+			"sha256":  texts(checkSHA256),
+			"patches": {kind: patternsKind, check: checkFilePattern},
+		}
+		if name == ToolOTP || name == ToolOpenSSL {
+			tool["configure"] = &node{kind: listKind, check: checkOption, repeat: true}
+			tool["cflags"] = texts(checkText)
+			tool["ldflags"] = texts(checkText)
+		}
+		switch name {
+		case ToolOTP:
+			tool["without"] = lists(checkAppName)
+		case ToolOpenSSL:
+			tool["link"] = texts(oneOf(LinkDynamic, LinkStatic))
+		}
+		fields[name] = &node{kind: toolKind, fields: tool}
+	}
+	return tables(fields)
+}
+
+// matrixSchema has the versions of those tools that a build can choose.
+func matrixSchema() *node {
+	fields := map[string]*node{}
+	for _, name := range matrixTools() {
+		fields[name] = lists(checkVersion)
+	}
+	return tables(fields)
 }
 
 func assetsSchema(debs *node) *node {

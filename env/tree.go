@@ -11,13 +11,14 @@ import (
 )
 
 // table holds checked values of a manifest by key: string, bool, []string,
-// fileRef, Version and table.
+// fileRef, []fileRef, Version and table.
 type table map[string]any
 
 // fileRef is a file that a manifest names.
 type fileRef struct {
 	written string // as the manifest has it
-	path    string // joined to the manifest's folder
+	dir     string // the manifest's folder
+	path    string // joined to it
 }
 
 // The bounds of one list, one table and one key.
@@ -82,15 +83,45 @@ func (w *walker) value(path string, n *node, in any) any {
 		return w.list(path, n, in)
 	case fileKind:
 		if s, ok := w.text(path, checkFile, in).(string); ok {
-			return fileRef{written: s, path: filepath.Join(filepath.Dir(w.file), filepath.FromSlash(s))}
+			return w.fileRef(s)
+		}
+	case patternsKind:
+		if l, ok := w.list(path, n, in).([]string); ok {
+			refs := make([]fileRef, len(l))
+			for i, s := range l {
+				refs[i] = w.fileRef(s)
+			}
+			return refs
 		}
 	case fixedKind, namedKind:
 		if t, ok := in.(map[string]any); ok {
 			return w.table(path, n, t)
 		}
 		w.wrongType(path, "a table", in)
+	case toolKind:
+		return w.tool(path, n, in)
 	case versionKind:
 		return w.version(path, in)
+	}
+	return nil
+}
+
+func (w *walker) fileRef(s string) fileRef {
+	dir := filepath.Dir(w.file)
+	return fileRef{written: s, dir: dir, path: filepath.Join(dir, filepath.FromSlash(s))}
+}
+
+// tool reads a version, or a table which may have one.
+func (w *walker) tool(path string, n *node, in any) any {
+	switch in := in.(type) {
+	case string:
+		if s, ok := w.text(path, checkVersion, in).(string); ok {
+			return table{"version": s}
+		}
+	case map[string]any:
+		return w.table(path, tables(n.fields), in)
+	default:
+		w.wrongType(path, `a version in quotes, or a table such as { version = "27", from = "source" }`, in)
 	}
 	return nil
 }

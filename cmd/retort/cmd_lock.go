@@ -58,7 +58,8 @@ type locker struct {
 	settings settings
 	store    *layers.Store
 	archive  *debian.Archive
-	config   env.Config // of the first platform
+	config   env.Config   // of the first platform
+	builds   []env.Config // of every platform, target and cell
 }
 
 func lock(ctx context.Context, t *terminal, o lockOptions) error {
@@ -126,6 +127,9 @@ func openLocker(t *terminal) (*locker, error) {
 	if l.config, err = m.For(m.Platforms()[0], ""); err != nil {
 		return nil, err
 	}
+	if l.builds, err = builds(m); err != nil {
+		return nil, err
+	}
 	if l.settings, err = loadSettings(); err != nil {
 		return nil, err
 	}
@@ -146,13 +150,30 @@ func openLocker(t *terminal) (*locker, error) {
 	return l, nil
 }
 
+// builds are the configurations of every platform, target and cell.
+func builds(m *env.Manifest) ([]env.Config, error) {
+	var out []env.Config
+	for _, p := range m.Platforms() {
+		for _, target := range append([]string{""}, m.Targets()...) {
+			for _, cell := range append([]env.Cell{{}}, m.Cells()...) {
+				c, err := m.ForCell(p, target, cell)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, c)
+			}
+		}
+	}
+	return out, nil
+}
+
 // request gathers what the manifest asks for on every platform.
 func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, error) {
 	req := debian.Request{
 		Manifest: l.manifest.LockDigest(), Suite: l.config.Base.Suite, Platforms: l.manifest.Platforms(),
 		Sets: map[env.Platform]map[string][]string{}, Bare: bareSets(l.manifest), Essential: true,
 		Components: l.config.Base.Components,
-		Tools:      tools(l.config.Toolchain), Previous: l.old, Update: o.update,
+		Tools:      debianTools(l.builds), Previous: l.old, Update: o.update,
 		Have:         func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil },
 		AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
 	}
@@ -218,11 +239,14 @@ func bareSets(m *env.Manifest) []string {
 
 func targetSet(target, name string) string { return "target." + target + "." + name }
 
-func tools(t env.Toolchain) map[string]string {
-	out := map[string]string{"otp": t.OTP, "elixir": t.Elixir, "openssl": t.OpenSSL, "hex": t.Hex, "rebar3": t.Rebar3}
-	for name, version := range out {
-		if version == "" {
-			delete(out, name)
+// debianTools are the versions of the tools that some build takes from Debian.
+func debianTools(builds []env.Config) map[string]string {
+	out := map[string]string{}
+	for _, c := range builds {
+		for _, s := range c.Toolchain.Tools() {
+			if !s.FromSource() {
+				out[s.Tool] = s.Version
+			}
 		}
 	}
 	return out
