@@ -46,8 +46,9 @@ type Request struct {
 	Bare []string
 	// Essential adds a set "essential" of the suite's essential packages.
 	Essential bool
-	// Tools demands exact upstream versions of "otp", "elixir", "hex",
-	// "rebar3" or "openssl" as the suite packages them (see ToolPackage).
+	// Tools demands upstream versions, or beginnings of them, of "otp",
+	// "elixir", "hex", "rebar3" or "openssl" as the suite packages them (see
+	// ToolPackage and Fits).
 	Tools map[string]string
 	// Previous is a lock whose pins stay wherever they still can.
 	Previous *env.Lock

@@ -221,9 +221,18 @@ func (l *loader) packages(ctx context.Context, s *suiteState, arch string, keep 
 
 var errNoIndex = errors.New("not in the suite")
 
-// index reads one package index: gzip first, which unpacks four times faster
-// than xz.
+// index reads one package index.
 func (l *loader) index(ctx context.Context, s *suiteState, path string, keep func(*stanza) error) error {
+	r, err := l.open(ctx, s, path)
+	if err != nil {
+		return err
+	}
+	return readStanzas(r, keep)
+}
+
+// open brings an index and unpacks it: gzip first, which unpacks four times
+// faster than xz.
+func (l *loader) open(ctx context.Context, s *suiteState, path string) (io.Reader, error) {
 	for _, ext := range []string{".gz", ".xz", ""} {
 		file, ok := s.release.Files[path+ext]
 		if !ok {
@@ -234,19 +243,15 @@ func (l *loader) index(ctx context.Context, s *suiteState, path string, keep fun
 			limit = plain.Size
 		}
 		if file.Size == 0 {
-			return nil
+			return bytes.NewReader(nil), nil
 		}
 		packed, err := l.file(ctx, s, path+ext, file)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r, err := unpack(bytes.NewReader(packed), ext, limit)
-		if err != nil {
-			return err
-		}
-		return readStanzas(r, keep)
+		return unpack(bytes.NewReader(packed), ext, limit)
 	}
-	return errNoIndex
+	return nil, errNoIndex
 }
 
 // unpack decompresses up to a limit, beyond which reading fails.

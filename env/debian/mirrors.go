@@ -114,25 +114,39 @@ const settled = 12 * time.Hour
 // in which to try them: mirrors first, then the snapshot service at the time
 // of the suite that the package was taken from.
 func (m Mirrors) Candidates(p env.Package, suites []env.Suite) []string {
-	var out []string
-	add := func(base string) {
-		if base == "" {
-			return
-		}
-		u := strings.TrimRight(base, "/") + "/" + (&url.URL{Path: p.Path}).EscapedPath()
-		if !slices.Contains(out, u) {
-			out = append(out, u)
-		}
-	}
-	for _, base := range m.bases(p.Archive) {
-		add(base)
-	}
+	out := join(m.bases(p.Archive), p.Path)
 	for _, s := range suites {
-		at, err := time.Parse(time.RFC3339, s.Date)
-		if s.Archive == p.Archive && s.Name == p.Suite && err == nil {
-			add(m.snapshot(p.Archive, at.Add(settled)))
-			add(m.snapshot(p.Archive, at))
+		if s.Archive == p.Archive && s.Name == p.Suite {
+			out = append(out, m.kept(p.Archive, p.Path, s.Date)...)
 		}
+	}
+	return slices.Compact(out)
+}
+
+// SourceCandidates is Candidates for a source release of Debian's: the mirrors
+// apart from the snapshot service. Of anything else there are none.
+func (m Mirrors) SourceCandidates(s env.Source) (mirrors, snapshots []string) {
+	archive, path, ok := s.Debian()
+	if !ok {
+		return nil, nil
+	}
+	return join(m.bases(archive), path), m.kept(archive, path, s.Date)
+}
+
+// kept are the addresses of a file at the snapshot service about the date of a
+// Release.
+func (m Mirrors) kept(archive, path, date string) []string {
+	at, err := time.Parse(time.RFC3339, date)
+	if err != nil || m.Snapshot == "none" {
+		return nil
+	}
+	return join([]string{m.snapshot(archive, at.Add(settled)), m.snapshot(archive, at)}, path)
+}
+
+func join(bases []string, path string) []string {
+	var out []string
+	for _, base := range bases {
+		out = append(out, strings.TrimRight(base, "/")+"/"+(&url.URL{Path: path}).EscapedPath())
 	}
 	return out
 }

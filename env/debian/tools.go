@@ -23,6 +23,16 @@ var toolPackages = map[string]string{
 // "otp", "elixir", "hex", "rebar3" or "openssl"; "" for anything else.
 func ToolPackage(tool string) string { return toolPackages[tool] }
 
+// sourcePackages are the source packages whose upstream tarball is that of a
+// tool.
+var sourcePackages = map[string]string{
+	"otp":     "erlang",
+	"elixir":  "elixir-lang",
+	"hex":     "erlang-hex",
+	"rebar3":  "rebar3",
+	"openssl": "openssl",
+}
+
 // VersionError says that a suite does not have the demanded version of a tool.
 type VersionError struct {
 	Tool, Want string
@@ -46,6 +56,13 @@ func (e *VersionError) Error() string {
 	return s
 }
 
+// Fits says whether an upstream version is the wanted one, or begins so and is
+// no release candidate.
+func Fits(upstream, want string) bool {
+	_, ok := env.NewestMatching([]string{upstream}, want)
+	return ok
+}
+
 // demandTools bans all versions of the tools' sources but the wanted ones.
 func demandTools(u *universe, p env.Platform, suite string, tools map[string]string) error {
 	for _, tool := range slices.Sorted(maps.Keys(tools)) {
@@ -59,7 +76,7 @@ func demandTools(u *universe, p env.Platform, suite string, tools map[string]str
 		met := false
 		for _, s := range u.byName[name] {
 			upstream := UpstreamVersion(s.version)
-			met = met || upstream == want
+			met = met || Fits(upstream, want)
 			sources[s.source] = true
 			e.Have = append(e.Have, fmt.Sprintf("%s (%s, %s)", upstream, s.suite, s.version))
 		}
@@ -68,7 +85,7 @@ func demandTools(u *universe, p env.Platform, suite string, tools map[string]str
 		}
 		for _, list := range u.byName {
 			for _, s := range list {
-				if sources[s.source] && UpstreamVersion(s.sourceVersion) != want {
+				if sources[s.source] && !Fits(UpstreamVersion(s.sourceVersion), want) {
 					u.banned[s] = "not of the wanted " + tool + " " + want
 				}
 			}
@@ -94,7 +111,7 @@ func (l *loader) elsewhere(ctx context.Context, e *VersionError) {
 		for _, s := range states {
 			found := false
 			err := other.packages(ctx, s, e.Platform.Arch(), func(p *stanza) error {
-				found = found || p.name == e.Package && UpstreamVersion(p.version) == e.Want
+				found = found || p.name == e.Package && Fits(UpstreamVersion(p.version), e.Want)
 				return nil
 			})
 			if err == nil && found {
