@@ -6,6 +6,7 @@
 //
 //   - Get returns nil only after the whole body was written to the sink and had
 //     the wanted digest and size; until then the sink's content means nothing.
+//     Of a body whose beginning a Resumer had, it has not seen the digest.
 //   - No body is read past the wanted size, or past MaxSize when that is unknown.
 //   - A broken connection goes on where it stopped, on the same source or the
 //     next; when the joined pieces have the wrong digest, that source is asked

@@ -65,6 +65,9 @@ func (c *Client) Get(ctx context.Context, req Request, w Sink) (Result, error) {
 		return Result{}, fmt.Errorf("fetch %s: %w", req.name(), err)
 	}
 	b := newBody(&req, w)
+	if err := b.resume(); err != nil {
+		return Result{}, fmt.Errorf("fetch %s: %w", req.name(), err)
+	}
 	var attempts []Attempt
 	for _, u := range urls {
 		err := c.source(ctx, u, b)

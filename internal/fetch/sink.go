@@ -13,6 +13,15 @@ type Sink interface {
 	Reset() error
 }
 
+// Resumer is a Sink that may hold the beginning of the body already, of a
+// download that was cut off. Get asks it once, before it writes, and only where
+// the digest is known; if there is something, Get goes on behind it and leaves
+// it to the sink to judge the whole.
+type Resumer interface {
+	Sink
+	Offset() int64 // bytes that are there
+}
+
 // Buffer is a Sink in memory.
 type Buffer struct{ bytes.Buffer }
 
