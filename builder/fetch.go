@@ -42,8 +42,15 @@ func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 	})
 }
 
-// A blobSink lets a download begin anew in the store's partial blob.
+// A blobSink lets a download go on in the store's partial blob, or begin anew.
 type blobSink struct{ io.Writer }
+
+func (s blobSink) Offset() int64 {
+	if r, ok := s.Writer.(layers.Resumer); ok {
+		return r.Offset()
+	}
+	return 0
+}
 
 func (s blobSink) Reset() error {
 	if r, ok := s.Writer.(layers.Resumer); ok {
