@@ -152,7 +152,7 @@ func newTarball(tool string, values *[sourceFields][]byte) (env.Source, bool, er
 		if err != nil {
 			return env.Source{}, false, err
 		}
-		return env.Source{Tool: tool, Version: UpstreamVersion(version), URL: path, Size: size, Digest: d}, true, nil
+		return env.Source{Tool: tool, Version: released(UpstreamVersion(version)), URL: path, Size: size, Digest: d}, true, nil
 	}
 	return env.Source{}, false, nil
 }

@@ -155,7 +155,7 @@ func TestFits(t *testing.T) {
 		fits           bool
 	}{
 		{"27.3.4.1", "27", true}, {"27.3.4.1", "27.3.4.1", true}, {"27.3.4.1", "27.3.4", true}, {"27.3.4.1", "2", false},
-		{"27.0~rc1", "27", false}, {"27.0~rc1", "27.0~rc1", true}, {"3.5.10", "3.5.1", false},
+		{"27.0~rc1", "27", false}, {"27.0~rc1", "27.0-rc1", true}, {"3.5.10", "3.5.1", false},
 	} {
 		if debian.Fits(tt.upstream, tt.want) != tt.fits {
 			t.Error(fmt.Sprint(tt))

@@ -59,9 +59,13 @@ func (e *VersionError) Error() string {
 // Fits says whether an upstream version is the wanted one, or begins so and is
 // no release candidate.
 func Fits(upstream, want string) bool {
-	_, ok := env.NewestMatching([]string{upstream}, want)
+	_, ok := env.NewestMatching([]string{released(upstream)}, released(want))
 	return ok
 }
+
+// released is a version as its makers write it: Debian has a tilde before what
+// comes before a release.
+func released(upstream string) string { return strings.ReplaceAll(upstream, "~", "-") }
 
 // demandTools bans all versions of the tools' sources but the wanted ones.
 func demandTools(u *universe, p env.Platform, suite string, tools map[string]string) error {
