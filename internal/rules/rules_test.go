@@ -27,7 +27,7 @@ var forbidden = map[string][]string{
 var fenced = map[string][]string{
 	"github.com/containerd/containerd/":       {"layers"},
 	"github.com/google/go-containerregistry/": {"registry"},
-	"github.com/ProtonMail/go-crypto/":        {"env/debian", "internal/fixture"},
+	"github.com/ProtonMail/go-crypto/":        {"env/debian", "env/upstream", "internal/fixture"},
 	"mvdan.cc/sh/":                            {"layers/configure", "registry"}, // registry: env.sh of a release
 	"github.com/BurntSushi/toml":              {"env", "cmd/retort"},
 	"golang.org/x/term":                       {"cmd/retort", "builder/sandbox"},
