@@ -6,6 +6,9 @@ import (
 	"io"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
+	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
 
@@ -34,12 +37,18 @@ func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 	}
 	var arrived int64
 	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Total: a.Size})
-	return b.Store.PutBlob(ctx, a.Digest, size, func(w io.Writer) error {
-		return b.Fetcher.Fetch(ctx, r, blobSink{w}, func(n int64) {
+	return FetchBlob(ctx, b.Store, a.Digest, size, func(to fetch.Sink) error {
+		return b.Fetcher.Fetch(ctx, r, to, func(n int64) {
 			arrived += n
 			b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Bytes: arrived, Total: a.Size})
 		})
 	})
+}
+
+// FetchBlob stores a file of a known digest that get downloads. What an earlier
+// call left of one that was cut off is taken up. size is -1 if it is not known.
+func FetchBlob(ctx context.Context, store *layers.Store, d digest.Digest, size int64, get func(to fetch.Sink) error) error {
+	return store.PutBlob(ctx, d, size, func(w io.Writer) error { return get(blobSink{w}) })
 }
 
 // A blobSink lets a download go on in the store's partial blob, or begin anew.

@@ -19,6 +19,7 @@ import (
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/debian"
 	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/env/upstream"
 	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
@@ -60,6 +61,9 @@ type locker struct {
 	archive  *debian.Archive
 	config   env.Config   // of the first platform
 	builds   []env.Config // of every platform, target and cell
+	upstream *upstream.Client
+	suites   map[string]suiteSources // that were asked for source releases
+	moves    []sourceMove
 }
 
 func lock(ctx context.Context, t *terminal, o lockOptions) error {
@@ -78,6 +82,12 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 			return err
 		}
 	}
+	for _, out := range l.manifest.LeftOut() {
+		l.t.say("matrix: %s is left out: %v", out.Cell, out.Err)
+	}
+	if err := l.checkCompatible(nil); err != nil {
+		return err
+	}
 	result, err := l.resolve(ctx, o)
 	if err != nil {
 		return err
@@ -86,6 +96,12 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 		return err
 	}
 	if err := l.tools(ctx, &result, o); err != nil {
+		return err
+	}
+	if err := l.sources(ctx, &result.Lock, o); err != nil {
+		return err
+	}
+	if err := l.checkCompatible(&result.Lock); err != nil {
 		return err
 	}
 	return l.write(result, o.json)
@@ -138,6 +154,7 @@ func openLocker(t *terminal) (*locker, error) {
 		return nil, err
 	}
 	l.archive = &debian.Archive{Mirrors: mirrors, Fetch: &fetch.Client{}}
+	l.upstream = &upstream.Client{Fetch: l.archive.Fetch}
 	if l.config.Base.Keyring != "" {
 		if l.archive.Keyring, err = os.ReadFile(l.config.Base.Keyring); err != nil {
 			return nil, fmt.Errorf("read keyring: %w", err)
@@ -169,23 +186,18 @@ func builds(m *env.Manifest) ([]env.Config, error) {
 
 // request gathers what the manifest asks for on every platform.
 func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, error) {
-	req := debian.Request{
-		Manifest: l.manifest.LockDigest(), Suite: l.config.Base.Suite, Platforms: l.manifest.Platforms(),
-		Sets: map[env.Platform]map[string][]string{}, Bare: bareSets(l.manifest), Essential: true,
-		Components: l.config.Base.Components,
-		Tools:      debianTools(l.builds), Previous: l.old, Update: o.update,
-		Have:         func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil },
-		AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
+	req, err := l.when()
+	if err != nil {
+		return req, err
 	}
+	req.Manifest, req.Platforms = l.manifest.LockDigest(), l.manifest.Platforms()
+	req.Sets, req.Bare, req.Essential = map[env.Platform]map[string][]string{}, bareSets(l.manifest), true
+	req.Components, req.Tools = l.config.Base.Components, debianTools(l.builds)
+	req.Have = func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil }
 	if slices.Contains(o.update, "all") {
-		req.Update, req.UpdateAll = nil, true
-	}
-	if day := l.config.Base.Snapshot; day != "" {
-		at, err := time.Parse(time.DateOnly, day)
-		if err != nil {
-			return req, fmt.Errorf("base.snapshot: %w", err)
-		}
-		req.Snapshot = at.Add(24*time.Hour - time.Second) // the day's last state
+		req.UpdateAll = true
+	} else {
+		req.Update = l.packageUpdates(o.update)
 	}
 	locked, err := readMixLock(filepath.Dir(l.path))
 	if err != nil {
@@ -202,6 +214,33 @@ func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, er
 		req.Sets[p] = sets
 	}
 	return req, nil
+}
+
+// when says which suite is asked, and as of when.
+func (l *locker) when() (debian.Request, error) {
+	req := debian.Request{
+		Suite: l.config.Base.Suite, Previous: l.old, AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
+	}
+	if day := l.config.Base.Snapshot; day != "" {
+		at, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			return req, fmt.Errorf("base.snapshot: %w", err)
+		}
+		req.Snapshot = at.Add(24*time.Hour - time.Second) // the day's last state
+	}
+	return req, nil
+}
+
+// packageUpdates leaves out of the names of --update what is no package: tools
+// from source, standalone tools and plugins.
+func (l *locker) packageUpdates(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(l.builds, func(c env.Config) bool {
+			return slices.ContainsFunc(c.Toolchain.FromSource(), func(s env.ToolSpec) bool { return s.Tool == name }) ||
+				c.Assets != nil && slices.ContainsFunc(c.Assets.Tools, func(t env.AssetTool) bool { return t.Name == name }) ||
+				slices.ContainsFunc(c.Hex.Plugins, func(p env.HexPlugin) bool { return p.Name == name })
+		})
+	})
 }
 
 // requirements are the package sets of a platform: those of the build without
@@ -308,6 +347,9 @@ func (l *locker) check(ctx context.Context) error {
 	if err := l.checkTools(ctx); err != nil {
 		return err
 	}
+	if err := l.checkSources(ctx); err != nil {
+		return err
+	}
 	l.t.say("%s fits toolchain.toml; every file is in the store or served", l.path)
 	return nil
 }
@@ -329,6 +371,9 @@ func (l *locker) write(r debian.Result, asJSON bool) error {
 			l.t.say("%s", movedText(m))
 		}
 	}
+	for _, m := range l.moves {
+		l.t.say("%s", m)
+	}
 	current, err := os.ReadFile(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -342,7 +387,7 @@ func (l *locker) write(r debian.Result, asJSON bool) error {
 	}
 	sum := digest.FromBytes(text)
 	if asJSON {
-		return l.t.printJSON(map[string]any{"path": l.path, "digest": sum, "moved": r.Moved, "packages": len(r.Lock.Packages)})
+		return l.t.printJSON(map[string]any{"path": l.path, "digest": sum, "moved": r.Moved, "sources": l.moves, "packages": len(r.Lock.Packages)})
 	}
 	l.t.result(l.path, sum.String())
 	return nil

@@ -26,10 +26,12 @@ type archivesKey struct{}
 // archiveCommand writes a signed Debian archive, a mirror for
 // RETORT_DEBIAN_MIRROR=file://DIR, and the key that signs it.
 //
-//	archive [-key NAME] [-age HOURS] DIR PACKAGES
+//	archive [-key NAME] [-age HOURS] [-sources FILE] DIR PACKAGES
 //
-// PACKAGES holds the control paragraphs of the suite trixie. Indices of an
-// earlier call are replaced and pool files stay.
+// PACKAGES holds the control paragraphs of the suite trixie. FILE has a line for
+// each source package with an upstream tarball: suite, name, version, and what
+// follows .orig.tar in the name of the file, such as gz. Indices of an earlier
+// call are replaced and pool files stay.
 func archiveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! archive")
@@ -37,6 +39,7 @@ func archiveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	fs := flag.NewFlagSet("archive", flag.ContinueOnError)
 	key := fs.String("key", "one", "")
 	age := fs.Int("age", 1, "")
+	sources := fs.String("sources", "", "")
 	ts.Check(fs.Parse(args))
 	if fs.NArg() != 2 {
 		ts.Fatalf("usage: archive [-key NAME] [-age HOURS] DIR PACKAGES")
@@ -56,9 +59,39 @@ func archiveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	for _, text := range regexp.MustCompile(`\n\n+`).Split(strings.TrimSpace(ts.ReadFile(fs.Arg(1))), -1) {
 		suite.Packages = append(suite.Packages, fixture.ArchivePackage{Control: text})
 	}
-	a.Add(suite)
+	suites := map[string]*fixture.ArchiveSuite{"trixie": &suite}
+	if *sources != "" {
+		addSources(ts, suites, ts.ReadFile(*sources))
+	}
+	for name, s := range suites {
+		s.Name, s.Date, s.ValidUntil = name, suite.Date, suite.ValidUntil
+		a.Add(*s)
+	}
 	ts.Check(a.Write(dir))
 	keyring, err := a.Keyring()
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "key.asc"), keyring, 0o644))
+}
+
+func addSources(ts *testscript.TestScript, suites map[string]*fixture.ArchiveSuite, text string) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		if len(f) != 4 {
+			ts.Fatalf("source %q: want suite, name, version and ending", line)
+		}
+		_, upstream, ok := strings.Cut(f[2], ":")
+		if !ok {
+			upstream = f[2]
+		}
+		upstream, _, _ = strings.Cut(upstream, "-")
+		if suites[f[0]] == nil {
+			suites[f[0]] = &fixture.ArchiveSuite{}
+		}
+		suites[f[0]].Sources = append(suites[f[0]].Sources, fixture.ArchiveSource{Package: f[1], Version: f[2], Files: map[string][]byte{
+			f[1] + "_" + upstream + ".orig.tar." + f[3]: []byte("source of " + f[1] + " " + upstream + "\n"),
+		}})
+	}
 }

@@ -135,8 +135,11 @@ func (t *terminal) fail(err error, code int) {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		t.say("error: %s", printable(line))
 	}
+	var told *hintError
 	var gone *fetch.NotFoundError
-	if errors.As(err, &gone) {
+	if errors.As(err, &told) {
+		t.hint("%s", told.hint)
+	} else if errors.As(err, &gone) {
 		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
 	}
 	var shell *registry.ShellError
@@ -153,6 +156,15 @@ func (t *terminal) fail(err error, code int) {
 		t.hint("retort help")
 	}
 }
+
+// hintError is an error with what to do about it.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
 
 // expiredSuites names, quoted, every suite that err says is expired.
 func expiredSuites(err error) []string {

@@ -197,7 +197,7 @@ func (a *Archive) lost(ctx context.Context, pins []env.Package, suites []env.Sui
 			if err == nil {
 				return nil
 			}
-			if ctx.Err() != nil || !saysGone(err) {
+			if ctx.Err() != nil || !Gone(err) {
 				return err
 			}
 			mu.Lock()
@@ -218,9 +218,9 @@ func (a *Archive) lost(ctx context.Context, pins []env.Package, suites []env.Sui
 	return gone, nil
 }
 
-// saysGone says whether a source answered for certain that it has no such
-// file, or has another in its place.
-func saysGone(err error) bool {
+// Gone says of an error of fetch.Client whether a source answered for certain
+// that it has no such file, or has another in its place.
+func Gone(err error) bool {
 	var gone *fetch.NotFoundError
 	if errors.As(err, &gone) {
 		return true
