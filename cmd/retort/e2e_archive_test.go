@@ -2,6 +2,9 @@ package main
 
 import (
 	"flag"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +18,7 @@ import (
 
 // scriptCommands are what scripts have besides testscript's own commands.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
-	return map[string]func(*testscript.TestScript, bool, []string){"archive": archiveCommand}
+	return map[string]func(*testscript.TestScript, bool, []string){"archive": archiveCommand, "snapshots": snapshotsCommand}
 }
 
 // archives are a script's Debian archives by the name of their key.
@@ -71,6 +74,25 @@ func archiveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	keyring, err := a.Keyring()
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "key.asc"), keyring, 0o644))
+}
+
+// snapshotsCommand starts a snapshot service that has one file, by whatever
+// date, and makes CONFIG name it.
+//
+//	snapshots CONFIG NAME CONTENT
+func snapshotsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: snapshots CONFIG NAME CONTENT")
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/"+args[1]) {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, args[2]+"\n")
+	}))
+	ts.Defer(server.Close)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("[debian]\nsnapshot = \""+server.URL+"\"\n"), 0o644))
 }
 
 func addSources(ts *testscript.TestScript, suites map[string]*fixture.ArchiveSuite, text string) {

@@ -88,7 +88,7 @@ func (l *locker) takeFile(ctx context.Context, file env.File, c *candidate) erro
 	})
 	var wrong *layers.DigestError
 	if errors.As(err, &wrong) {
-		return &hintError{fmt.Errorf("%s: %w", file.Rel, err), "if the file was changed on purpose, put its sha256 into toolchain." + c.Tool}
+		return &hintError{fmt.Errorf("%s: wrong digest: want %s, got %s", file.Rel, wrong.Want, wrong.Got), "if the file was changed on purpose, put its sha256 into toolchain." + c.Tool}
 	}
 	return err
 }
