@@ -74,7 +74,7 @@ func (p upstreamPlace) find(ctx context.Context, tool, want string) ([]candidate
 		return nil, err
 	}
 	c := candidate{
-		Source: env.Source{Tool: tool, Version: r.Version, URL: r.URL, Digest: r.Digest, Size: r.Size, Signers: r.Signers},
+		Source: env.Source{Tool: tool, Version: r.Version, URL: r.URL, Digest: r.Digest, Size: r.Size, Signers: slices.Compact(slices.Sorted(slices.Values(r.Signers)))},
 		verify: r.Verify, note: r.Note,
 	}
 	c.urls, err = p.client.Locate(r.URL)

@@ -185,6 +185,9 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if len(w.lock.Sets[a.Platform]) == 0 {
 		return fmt.Errorf("toolchain.lock has no packages for %s: name the platform in platforms of toolchain.toml and run retort lock", a.Platform)
 	}
+	if source := w.config.Toolchain.FromSource(); len(source) > 0 {
+		return fmt.Errorf("toolchain.%s: this retort cannot compile tools: from = \"source\" is for retort lock only", source[0].Tool)
+	}
 	shared := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain))
 	if len(a.Locked) > 0 {
 		if len(w.set(env.SetHex)) == 0 {
