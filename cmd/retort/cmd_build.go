@@ -16,6 +16,8 @@ type buildOptions struct {
 	sessionFlags
 	out, format string
 	json        bool
+	matrix      bool
+	root        *layers.ProjectRoot // of all cells, or nil
 }
 
 func cmdBuild(fs *flag.FlagSet) action {
@@ -23,6 +25,7 @@ func cmdBuild(fs *flag.FlagSet) action {
 	o.register(fs)
 	fs.StringVar(&o.out, "o", "", "write the outputs to `DIR` (default dist in the project)")
 	fs.StringVar(&o.format, "format", "oci", "format of the image: oci, an image layout folder, or docker, a file for docker load")
+	fs.BoolVar(&o.matrix, "matrix", false, "build every cell of [matrix]; the exit status is the highest of all")
 	fs.BoolVar(&o.json, "json", false, "print the results as JSON")
 	return func(ctx context.Context, t *terminal, args []string) error {
 		if len(args) > 0 {
@@ -30,6 +33,12 @@ func cmdBuild(fs *flag.FlagSet) action {
 		}
 		if o.format != string(registry.OCI) && o.format != string(registry.Docker) {
 			return usagef("--format=%s: want oci or docker", o.format)
+		}
+		if o.matrix && o.with != "" {
+			return usagef("build: --with and --matrix exclude each other")
+		}
+		if o.matrix {
+			return buildMatrix(ctx, t, o)
 		}
 		return build(ctx, t, o)
 	}
@@ -41,16 +50,34 @@ type buildResult struct {
 	Version  string       `json:"version"`
 	Platform string       `json:"platform"`
 	Target   string       `json:"target,omitempty"`
+	Cell     string       `json:"cell,omitempty"`
 	Release  string       `json:"release"` // DiffID of the release's tree
 	Outputs  []outputFile `json:"outputs"`
 }
 
 func build(ctx context.Context, t *terminal, o buildOptions) error {
-	s, err := t.session(ctx, o.sessionFlags)
+	result, err := buildOne(ctx, t, o)
 	if err != nil {
 		return err
 	}
+	if o.json {
+		return t.printJSON(result)
+	}
+	for _, f := range result.Outputs {
+		t.result(f.Path, f.Digest.String())
+	}
+	return nil
+}
+
+// buildOne builds the release for a target and cell, and writes its outputs.
+func buildOne(ctx context.Context, t *terminal, o buildOptions) (buildResult, error) {
+	var none buildResult
+	s, err := t.session(ctx, o.sessionFlags)
+	if err != nil {
+		return none, err
+	}
 	defer s.close()
+	s.root = o.root
 	dir := filepath.Join(s.dir, "dist")
 	if o.out != "" {
 		// As with go build -C: every path is relative to the folder of -C.
@@ -69,10 +96,10 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	defer func() { <-asked }()
 	app, err := s.app(ctx)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if <-asked; atErr != nil {
-		return atErr
+		return none, atErr
 	}
 	s.compileMode(at)
 	ahead := sync.WaitGroup{}
@@ -80,18 +107,18 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	s.builder.OnWork = func(have map[string]layers.Layer) { ahead.Go(func() { s.readAhead(ctx, have) }) }
 	built, err := s.builder.Release(ctx, app, s.config.Release.Name)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return none, err
 	}
 	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format), at)
 	if err != nil {
-		return err
+		return none, err
 	}
 	s.progress.phase("remember the build")
 	if err := s.remember(ctx, built); err != nil {
-		return err
+		return none, err
 	}
 	s.progress.phase("finished")
 	s.progress.close()
@@ -99,14 +126,8 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	for _, note := range s.notes {
 		t.say("note: %s", note)
 	}
-	if o.json {
-		return t.printJSON(buildResult{
-			Name: built.Name, Version: built.Version, Platform: string(s.config.Platform), Target: o.target,
-			Release: built.Release.DiffID.String(), Outputs: outputs,
-		})
-	}
-	for _, f := range outputs {
-		t.result(f.Path, f.Digest.String())
-	}
-	return nil
+	return buildResult{
+		Name: built.Name, Version: built.Version, Platform: string(s.config.Platform), Target: o.target, Cell: s.config.Cell.String(),
+		Release: built.Release.DiffID.String(), Outputs: outputs,
+	}, nil
 }

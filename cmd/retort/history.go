@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
 )
 
 // A history is what the last build of a project was made from: for each step
@@ -27,9 +28,13 @@ type pastStep struct {
 }
 
 // historyFile is the path of the history of the project's builds for one
-// target, in the user's cache: the source tree stays as it is.
+// target and cell, in the user's cache: the source tree stays as it is.
 func (w *workspace) historyFile() string {
-	name := digest.FromString(w.dir + "\x00" + string(w.config.Platform) + "\x00" + w.config.Target).Encoded()
+	build := w.dir + "\x00" + string(w.config.Platform) + "\x00" + w.config.Target
+	if w.config.Cell != (env.Cell{}) {
+		build += "\x00" + w.config.Cell.String()
+	}
+	name := digest.FromString(build).Encoded()
 	return filepath.Join(w.settings.home, "history", name+".json")
 }
 

@@ -34,6 +34,7 @@ func (s *session) outputs(ctx context.Context, built builder.Built, dir string, 
 	if s.config.Target != "" {
 		base += "-" + s.config.Target
 	}
+	base += s.config.Cell.Suffix()
 	record := s.outputRecord(built, dir, format, at)
 	if done, ok := record.load(s.settings.home); ok {
 		return done, nil
@@ -241,7 +242,7 @@ func (s *session) writeImage(ctx context.Context, image registry.Image, base, re
 // remember keeps what the build was made from: for gc, which spares the last
 // build of a project that still exists, and for explain.
 func (s *session) remember(ctx context.Context, built builder.Built) error {
-	if _, err := os.Stat(s.historyFile()); err == nil && s.progress.misses() == 0 {
+	if _, err := os.Stat(s.historyFile()); err == nil && s.progress.misses() == 0 && s.config.Cell == (env.Cell{}) {
 		return nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -250,12 +251,15 @@ func (s *session) remember(ctx context.Context, built builder.Built) error {
 	if err != nil {
 		return err
 	}
-	root := layers.ProjectRoot{Path: filepath.Join(s.dir, "toolchain.lock")}
+	root := &layers.ProjectRoot{Path: filepath.Join(s.dir, "toolchain.lock")}
+	if s.root != nil { // of all cells
+		root, s.root.Path = s.root, root.Path
+	}
 	for _, step := range steps {
 		root.Keys = append(root.Keys, step.Key)
 		root.Layers = append(root.Layers, step.Layer.DiffID)
 	}
-	if err := s.store.AddRoot(ctx, root); err != nil {
+	if err := s.store.AddRoot(ctx, *root); err != nil {
 		return err
 	}
 	return s.saveHistory(steps)

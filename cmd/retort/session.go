@@ -14,15 +14,16 @@ import (
 
 // sessionFlags are common to all commands that look at a build.
 type sessionFlags struct {
-	platform, target, progress string
-	jobs                       int
-	verbose                    bool
-	incremental                *bool // nil: if the work tree is not a clean commit
+	platform, target, with, progress string
+	jobs                             int
+	verbose                          bool
+	incremental                      *bool // nil: if the work tree is not a clean commit
 }
 
 func (o *sessionFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.platform, "platform", "", "build for `OS/ARCH` (default this machine's)")
 	fs.StringVar(&o.target, "target", "", "build the variant that [target.`NAME`] describes")
+	fs.StringVar(&o.with, "with", "", "build with one cell of [matrix], named by `TOOL=VERSION,...`")
 	fs.StringVar(&o.progress, "progress", "auto", "show progress as auto, tty, plain, json or quiet")
 	fs.IntVar(&o.jobs, "jobs", 0, "run `N` steps at once (default the number of CPUs)")
 	fs.BoolVar(&o.verbose, "v", false, "show the output of each step")
@@ -39,7 +40,8 @@ type session struct {
 	builder     *builder.Builder
 	progress    *progress
 	incremental *bool
-	trees       sync.Map // registry.Tree by DiffID, read ahead
+	trees       sync.Map            // registry.Tree by DiffID, read ahead
+	root        *layers.ProjectRoot // which the build adds to; nil: it has its own
 }
 
 func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error) {
@@ -53,7 +55,7 @@ func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error
 	if p != native() {
 		return nil, usagef("--platform %s: this machine builds %s; run retort on a machine of that architecture", p, native())
 	}
-	w, err := t.open(ctx, p, o.target)
+	w, err := t.open(ctx, p, o.target, o.with)
 	if err != nil {
 		return nil, err
 	}

@@ -65,14 +65,19 @@ func (t *terminal) loadManifest() (string, *env.Manifest, error) {
 	return dir, m, err
 }
 
-// open loads manifest and lock, which must match, and opens the store.
-func (t *terminal) open(ctx context.Context, p env.Platform, target string) (*workspace, error) {
+// open loads manifest and lock, which must match, and opens the store. with
+// names a cell of the matrix, or is "".
+func (t *terminal) open(ctx context.Context, p env.Platform, target, with string) (*workspace, error) {
 	dir, m, err := t.loadManifest()
 	if err != nil {
 		return nil, err
 	}
 	w := &workspace{dir: dir, manifest: m}
-	if w.config, err = m.For(p, target); err != nil {
+	cell, err := findCell(m, with)
+	if err != nil {
+		return nil, err
+	}
+	if w.config, err = m.ForCell(p, target, cell); err != nil {
 		return nil, err
 	}
 	if w.lock, err = env.LoadLock(filepath.Join(dir, "toolchain.lock")); err != nil {
