@@ -40,7 +40,7 @@ func Initial(dir string) ([]byte, []string, error) {
 		return nil, nil, fmt.Errorf("read tool versions: %w", err)
 	}
 	var mise string
-	for _, name := range []string{"mise.toml", ".mise.toml"} {
+	for _, name := range ToolVersionFiles()[1:] {
 		if mise != "" {
 			break
 		}
@@ -85,19 +85,12 @@ func findHints(mix, tools, mise string) hints {
 	if m := mixElixir.FindStringSubmatch(mix); m != nil {
 		h.requirement = m[1]
 	}
-	for line := range strings.Lines(tools) {
-		line, _, _ = strings.Cut(line, "#")
-		if words := strings.Fields(line); len(words) > 1 {
-			h.tool(words[0], words[1])
-		}
+	named := asdfVersions(tools)
+	if values, _, err := parseTOML([]byte(mise)); err == nil {
+		named = append(named, miseVersions(values)...)
 	}
-	values, _, err := parseTOML([]byte(mise))
-	if err != nil {
-		return h
-	}
-	table, _ := values["tools"].(map[string]any)
-	for _, name := range []string{"erlang", "elixir"} {
-		h.tool(name, miseVersion(table[name]))
+	for _, n := range named {
+		h.tool(n[0], n[1])
 	}
 	return h
 }
@@ -123,11 +116,9 @@ func miseVersion(v any) string {
 // tool keeps a version unless there is one already or it is none, such as
 // "latest" or "ref:main".
 func (h *hints) tool(name, version string) {
-	version = elixirOTPBuild.ReplaceAllString(version, "")
-	if !toolVersion.MatchString(version) || len(version) > 32 {
-		return
-	}
+	version = plainVersion(version)
 	switch {
+	case version == "":
 	case name == "erlang" && h.otp == "":
 		h.otp = version
 	case name == "elixir" && h.elixir == "":

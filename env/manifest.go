@@ -38,10 +38,13 @@ func LoadManifest(path string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	return ParseManifest(filepath.Clean(path), data, func(rel string) ([]byte, string, error) {
-		data, err := readRegular(rel, maxManifest)
-		return data, filepath.Clean(rel), err
-	})
+	return ParseManifest(filepath.Clean(path), data, OpenManifest)
+}
+
+// OpenManifest reads a manifest that another one extends, for ParseManifest.
+func OpenManifest(rel string) ([]byte, string, error) {
+	data, err := readRegular(rel, maxManifest)
+	return data, filepath.Clean(rel), err
 }
 
 // ParseManifest reads a manifest from memory. name stands for it in messages,
