@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -28,6 +27,7 @@ import (
 type lockOptions struct {
 	check, repair, json bool
 	update              []string
+	from                string // file with versions to take
 }
 
 func cmdLock(fs *flag.FlagSet) action {
@@ -38,6 +38,7 @@ func cmdLock(fs *flag.FlagSet) action {
 		o.update = append(o.update, strings.Split(s, ",")...)
 		return nil
 	})
+	fs.StringVar(&o.from, "from", "", "first take the versions of `FILE`, a .tool-versions or mise.toml, into toolchain.toml")
 	fs.BoolVar(&o.json, "json", false, "print what moved as JSON")
 	return func(ctx context.Context, t *terminal, args []string) error {
 		if len(args) > 0 {
@@ -45,6 +46,9 @@ func cmdLock(fs *flag.FlagSet) action {
 		}
 		if o.check && (o.repair || len(o.update) > 0) || o.repair && len(o.update) > 0 {
 			return usagef("lock: --check, --repair and --update exclude each other")
+		}
+		if o.from != "" && (o.check || o.repair) {
+			return usagef("lock: --from goes with neither --check nor --repair")
 		}
 		return lock(ctx, t, o)
 	}
@@ -64,10 +68,11 @@ type locker struct {
 	upstream *upstream.Client
 	suites   map[string]suiteSources // that were asked for source releases
 	moves    []sourceMove
+	adopted  *adopted // the manifest to write, or nil
 }
 
 func lock(ctx context.Context, t *terminal, o lockOptions) error {
-	l, err := openLocker(t)
+	l, err := openLocker(t, o.from)
 	if err != nil {
 		return err
 	}
@@ -127,12 +132,20 @@ func (l *locker) resolve(ctx context.Context, o lockOptions) (debian.Result, err
 	return l.archive.Resolve(ctx, req)
 }
 
-func openLocker(t *terminal) (*locker, error) {
+// openLocker reads manifest and lock. With a file to take versions from, the
+// manifest is as it will be.
+func openLocker(t *terminal, from string) (*locker, error) {
 	dir, m, err := t.loadManifest()
 	if err != nil {
 		return nil, err
 	}
-	l := &locker{t: t, manifest: m, path: filepath.Join(dir, "toolchain.lock")}
+	l := &locker{t: t, path: filepath.Join(dir, "toolchain.lock")}
+	if from != "" {
+		if l.adopted, m, err = adopt(dir, m, from); err != nil {
+			return nil, err
+		}
+	}
+	l.manifest = m
 	l.old, err = env.LoadLock(l.path)
 	if errors.Is(err, env.ErrNoLock) {
 		l.old, err = nil, nil
@@ -165,130 +178,6 @@ func openLocker(t *terminal) (*locker, error) {
 	}
 	l.archive.Cache = blobCache{l.store}
 	return l, nil
-}
-
-// builds are the configurations of every platform, target and cell.
-func builds(m *env.Manifest) ([]env.Config, error) {
-	var out []env.Config
-	for _, p := range m.Platforms() {
-		for _, target := range append([]string{""}, m.Targets()...) {
-			for _, cell := range append([]env.Cell{{}}, m.Cells()...) {
-				c, err := m.ForCell(p, target, cell)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, c)
-			}
-		}
-	}
-	return out, nil
-}
-
-// request gathers what the manifest asks for on every platform.
-func (l *locker) request(ctx context.Context, o lockOptions) (debian.Request, error) {
-	req, err := l.when()
-	if err != nil {
-		return req, err
-	}
-	req.Manifest, req.Platforms = l.manifest.LockDigest(), l.manifest.Platforms()
-	req.Sets, req.Bare, req.Essential = map[env.Platform]map[string][]string{}, bareSets(l.manifest), true
-	req.Components, req.Tools = l.config.Base.Components, debianTools(l.builds)
-	req.Have = func(d digest.Digest) bool { has, err := l.store.HasBlob(ctx, d); return has && err == nil }
-	if slices.Contains(o.update, "all") {
-		req.UpdateAll = true
-	} else {
-		req.Update = l.packageUpdates(o.update)
-	}
-	locked, err := readMixLock(filepath.Dir(l.path))
-	if err != nil {
-		return req, err
-	}
-	for _, p := range l.manifest.Platforms() {
-		sets, err := requirements(l.manifest, p)
-		if err != nil {
-			return req, err
-		}
-		if hasGit(locked) {
-			sets[env.SetGit] = env.GitPackages
-		}
-		req.Sets[p] = sets
-	}
-	return req, nil
-}
-
-// when says which suite is asked, and as of when.
-func (l *locker) when() (debian.Request, error) {
-	req := debian.Request{
-		Suite: l.config.Base.Suite, Previous: l.old, AllowExpired: l.config.Base.AllowExpired, Now: time.Now(),
-	}
-	if day := l.config.Base.Snapshot; day != "" {
-		at, err := time.Parse(time.DateOnly, day)
-		if err != nil {
-			return req, fmt.Errorf("base.snapshot: %w", err)
-		}
-		req.Snapshot = at.Add(24*time.Hour - time.Second) // the day's last state
-	}
-	return req, nil
-}
-
-// packageUpdates leaves out of the names of --update what is no package: tools
-// from source, standalone tools and plugins.
-func (l *locker) packageUpdates(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(l.builds, func(c env.Config) bool {
-			return slices.ContainsFunc(c.Toolchain.FromSource(), func(s env.ToolSpec) bool { return s.Tool == name }) ||
-				c.Assets != nil && slices.ContainsFunc(c.Assets.Tools, func(t env.AssetTool) bool { return t.Name == name }) ||
-				slices.ContainsFunc(c.Hex.Plugins, func(p env.HexPlugin) bool { return p.Name == name })
-		})
-	})
-}
-
-// requirements are the package sets of a platform: those of the build without
-// a target, and those of each target that differ.
-func requirements(m *env.Manifest, p env.Platform) (map[string][]string, error) {
-	plain, err := m.For(p, "")
-	if err != nil {
-		return nil, err
-	}
-	sets := plain.Requirements()
-	for _, target := range m.Targets() {
-		c, err := m.For(p, target)
-		if err != nil {
-			return nil, err
-		}
-		for name, roots := range c.Requirements() {
-			if !slices.Equal(sets[name], roots) {
-				sets[targetSet(target, name)] = roots
-			}
-		}
-	}
-	return sets, nil
-}
-
-// bareSets are the sets that need no dependencies, under each target's name too.
-func bareSets(m *env.Manifest) []string {
-	bare := env.BareSets()
-	for _, target := range m.Targets() {
-		for _, name := range env.BareSets() {
-			bare = append(bare, targetSet(target, name))
-		}
-	}
-	return bare
-}
-
-func targetSet(target, name string) string { return "target." + target + "." + name }
-
-// debianTools are the versions of the tools that some build takes from Debian.
-func debianTools(builds []env.Config) map[string]string {
-	out := map[string]string{}
-	for _, c := range builds {
-		for _, s := range c.Toolchain.Tools() {
-			if !s.FromSource() {
-				out[s.Tool] = s.Version
-			}
-		}
-	}
-	return out
 }
 
 // plugins pins the rebar3 plugins of the manifest. Pins that still fit stay.
@@ -350,6 +239,7 @@ func (l *locker) check(ctx context.Context) error {
 	if err := l.checkSources(ctx); err != nil {
 		return err
 	}
+	l.warnOfVersions()
 	l.t.say("%s fits toolchain.toml; every file is in the store or served", l.path)
 	return nil
 }
@@ -373,6 +263,11 @@ func (l *locker) write(r debian.Result, asJSON bool) error {
 	}
 	for _, m := range l.moves {
 		l.t.say("%s", m)
+	}
+	if l.adopted != nil {
+		if err := l.adopted.write(l.t); err != nil {
+			return err
+		}
 	}
 	current, err := os.ReadFile(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -414,7 +309,9 @@ func skewText(s debian.Skew) string {
 }
 
 // replaceFile writes a file as a whole or not at all.
-func replaceFile(path string, data []byte) error {
+func replaceFile(path string, data []byte) error { return replaceFileAs(path, data, 0o644) }
+
+func replaceFileAs(path string, data []byte, mode fs.FileMode) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -422,7 +319,7 @@ func replaceFile(path string, data []byte) error {
 	defer os.Remove(temp.Name())
 	_, err = temp.Write(data)
 	if err == nil {
-		err = temp.Chmod(0o644)
+		err = temp.Chmod(mode)
 	}
 	if err == nil {
 		err = temp.Sync()
