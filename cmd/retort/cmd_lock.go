@@ -87,9 +87,7 @@ func lock(ctx context.Context, t *terminal, o lockOptions) error {
 			return err
 		}
 	}
-	for _, out := range l.manifest.LeftOut() {
-		l.t.say("matrix: %s is left out: %v", out.Cell, out.Err)
-	}
+	l.sayLeftOut()
 	if err := l.checkCompatible(nil); err != nil {
 		return err
 	}

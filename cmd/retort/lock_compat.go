@@ -59,3 +59,16 @@ func ofBuild(c env.Config) string {
 	}
 	return " of " + strings.Join(parts, ", ")
 }
+
+// sayLeftOut names the combinations of the matrix that do not work together,
+// which is a matter of OTP and Elixir alone.
+func (l *locker) sayLeftOut() {
+	var said []env.Cell
+	for _, out := range l.manifest.LeftOut() {
+		out.Cell.OpenSSL = ""
+		if !slices.Contains(said, out.Cell) {
+			said = append(said, out.Cell)
+			l.t.say("matrix: %s is left out: %v", out.Cell, out.Err)
+		}
+	}
+}

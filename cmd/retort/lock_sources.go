@@ -226,7 +226,7 @@ func (l *locker) try(ctx context.Context, s *search, c *candidate) (bool, error)
 	err := l.fetchSource(ctx, c)
 	if err == nil {
 		for _, place := range s.unreached {
-			l.t.warn("%s %s is taken from %s: %v", c.Tool, c.Version, c.URL, place)
+			l.t.warn("%s %s is taken from %s: %s", c.Tool, c.Version, c.URL, oneLine(place))
 		}
 		if c.note != "" {
 			l.t.say("%s %s: %s", c.Tool, c.Version, c.note)

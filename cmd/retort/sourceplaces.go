@@ -203,23 +203,35 @@ func (s *search) newest(version string) error {
 // failed sums up a search that found no file.
 func (s *search) failed(version string) error {
 	for _, err := range s.unreached {
-		s.tried = append(s.tried, err.Error())
+		s.tried = append(s.tried, oneLine(err))
 	}
 	where := "\n  " + strings.Join(s.tried, "\n  ")
 	if version != "" {
 		return &hintError{
-			err:  fmt.Errorf("no place serves %s %s:%s", s.spec.Tool, version, where),
+			err:  &searchError{fmt.Sprintf("no place serves %s %s:%s", s.spec.Tool, version, where), s.unreached},
 			hint: "name another version, or a file of your own: path, or url and sha256, of toolchain." + s.spec.Tool,
 		}
 	}
 	slices.SortFunc(s.have, func(a, b string) int { return env.CompareVersions(b, a) })
 	s.have = slices.Compact(s.have)
 	if len(s.have) == 0 {
-		return fmt.Errorf("no place has a release of %s:%s", s.spec.Tool, where)
+		return &searchError{fmt.Sprintf("no place has a release of %s:%s", s.spec.Tool, where), s.unreached}
 	}
-	return fmt.Errorf("no such version of %s: nearest %s; available are %s; looked in%s",
-		s.spec.Tool, strings.Join(env.Nearest(s.have, s.spec.Version), ", "), shortList(s.have, 24), where)
+	return &searchError{fmt.Sprintf("no such version of %s: nearest %s; available are %s; looked in%s",
+		s.spec.Tool, strings.Join(env.Nearest(s.have, s.spec.Version), ", "), shortList(s.have, 24), where), s.unreached}
 }
+
+// searchError is a search that found nothing, with what kept it from looking.
+type searchError struct {
+	msg  string
+	errs []error
+}
+
+func (e *searchError) Error() string   { return e.msg }
+func (e *searchError) Unwrap() []error { return e.errs }
+
+// oneLine is an error's text without the ends of lines that lists of errors have.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // attempts are the addresses that were asked for a file, with what came of it.
 func attempts(err error) []string {
