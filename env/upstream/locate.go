@@ -36,7 +36,7 @@ func (b Bases) Check() error {
 			continue
 		}
 		u, err := url.Parse(base.address)
-		if err != nil {
+		if err != nil || u.Opaque != "" {
 			return fmt.Errorf("upstream.%s is not a URL", base.key) // it may hold a password
 		}
 		web := (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
