@@ -174,6 +174,8 @@ environment:
   RETORT_HOME            store and cache; default ~/.cache/retort
   RETORT_CONFIG          configuration file; default ~/.config/retort/config.toml
   RETORT_DEBIAN_MIRROR   where to fetch Debian packages from
+  RETORT_UPSTREAM_GITHUB, RETORT_UPSTREAM_OPENSSL, RETORT_UPSTREAM_HEX_BUILDS
+                         mirrors to fetch source releases from
 
 exit codes:
   0 done   1 failed   2 usage   3 lock missing or stale   4 the build failed

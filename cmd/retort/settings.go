@@ -36,6 +36,11 @@ type settingsFile struct {
 	NPM struct {
 		Registry string `toml:"registry"` // base of an npm registry
 	} `toml:"npm"`
+	Upstream struct {
+		GitHub    string `toml:"github"`     // base of a mirror of github.com
+		OpenSSL   string `toml:"openssl"`    // base of a mirror of www.openssl.org
+		HexBuilds string `toml:"hex_builds"` // base of a mirror of builds.hex.pm
+	} `toml:"upstream"`
 }
 
 func loadSettings() (settings, error) {
@@ -66,7 +71,7 @@ func loadSettings() (settings, error) {
 			names = append(names, k.String())
 		}
 		sort.Strings(names)
-		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror, hex.public_key, npm.registry)", path, strings.Join(names, ", "))
+		return s, fmt.Errorf("read configuration %s: unknown keys: %s (known: debian.mirror, debian.snapshot, hex.mirror, hex.public_key, npm.registry, upstream.github, upstream.hex_builds, upstream.openssl)", path, strings.Join(names, ", "))
 	}
 	return s, nil
 }
