@@ -30,7 +30,7 @@ func (e *VersionError) Error() string {
 		fmt.Fprintf(&b, "; nearest are %s", strings.Join(e.Nearest, ", "))
 	}
 	if newest := e.newest(); len(newest) > 0 {
-		fmt.Fprintf(&b, "; the newest of each series are %s", strings.Join(newest, ", "))
+		fmt.Fprintf(&b, "; newest of each series: %s", strings.Join(newest, ", "))
 	}
 	return b.String()
 }

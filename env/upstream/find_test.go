@@ -90,7 +90,7 @@ func TestUnknownVersion(t *testing.T) {
 		if !errors.As(err, &none) || none.Want != "27.9" || none.Tool != "otp" || len(none.Available) != 7 {
 			t.Fatalf("got %#v, %v", none, err)
 		}
-		want := "otp has no release 27.9; nearest are 27.3.4.1, 27.3.4, 27.3, 25.2.3, 17.0; the newest of each series are 27.3.4.1, 25.2.3, 17.0"
+		want := "otp has no release 27.9; nearest are 27.3.4.1, 27.3.4, 27.3, 25.2.3, 17.0; newest of each series: 27.3.4.1, 25.2.3, 17.0"
 		if err.Error() != want {
 			t.Errorf("got  %s\nwant %s", err, want)
 		}

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -47,7 +46,7 @@ func (c *Client) load(ctx context.Context, t *tool) (*list, error) {
 		if l.builds, missing = c.builds(ctx, t); missing == nil && err != nil {
 			tags, l.missing, err = l.builds, err, nil
 		} else if missing != nil && err != nil {
-			err = errors.Join(err, missing)
+			err = fmt.Errorf("%w; %w", err, missing)
 		}
 	}
 	if err != nil {

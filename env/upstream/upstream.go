@@ -53,7 +53,9 @@ const maxUnpublished = 3
 
 // Find looks for a release of a tool: the version that want names, or else the
 // newest that want is the beginning of, candidates left out. The error is a
-// *VersionError if there is none.
+// *VersionError if there is none, and a *SignatureError or *MismatchError if what
+// is published is not to be trusted: another source must not be taken silently
+// then. Any other says why there was no answer.
 func (c *Client) Find(ctx context.Context, toolName, want string) (Release, error) {
 	t := tools[toolName]
 	if t == nil {
