@@ -165,7 +165,11 @@ func openLocker(t *terminal, from string) (*locker, error) {
 		return nil, err
 	}
 	l.archive = &debian.Archive{Mirrors: mirrors, Fetch: &fetch.Client{}}
-	l.upstream = &upstream.Client{Fetch: l.archive.Fetch}
+	bases, err := l.settings.upstream()
+	if err != nil {
+		return nil, err
+	}
+	l.upstream = &upstream.Client{Fetch: l.archive.Fetch, Bases: bases}
 	if l.config.Base.Keyring != "" {
 		if l.archive.Keyring, err = os.ReadFile(l.config.Base.Keyring); err != nil {
 			return nil, fmt.Errorf("read keyring: %w", err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/env/debian"
+	"github.com/retort-build/retort/env/upstream"
 	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
@@ -194,6 +195,8 @@ func (l *locker) searchSource(ctx context.Context, spec env.ToolSpec) (candidate
 			s.have = append(s.have, none.have...)
 			s.tried = append(s.tried, p.String()+": no such version")
 			continue
+		case isUnverified(err):
+			return candidate{}, &hintError{fmt.Errorf("%s: %w", p, err), elsewhere}
 		case err != nil:
 			s.unreached = append(s.unreached, fmt.Errorf("%s: %w", p, err))
 			continue
@@ -220,6 +223,17 @@ func (l *locker) searchSource(ctx context.Context, spec env.ToolSpec) (candidate
 	return candidate{}, s.failed(version)
 }
 
+// elsewhere is what to do about a file that is not what it should be.
+const elsewhere = "a source serves another file than the place vouches for: try again, take another mirror, or another of sources"
+
+// isUnverified says whether a place has a release that its makers do not vouch
+// for.
+func isUnverified(err error) bool {
+	var signature *upstream.SignatureError
+	var mismatch *upstream.MismatchError
+	return errors.As(err, &signature) || errors.As(err, &mismatch)
+}
+
 // try fetches a candidate, and says whether it is the one. Only a file that is
 // another than the place vouches for ends the search.
 func (l *locker) try(ctx context.Context, s *search, c *candidate) (bool, error) {
@@ -237,7 +251,7 @@ func (l *locker) try(ctx context.Context, s *search, c *candidate) (bool, error)
 		return false, err
 	}
 	if wrong := wrongBytes(err); wrong != nil {
-		return false, &hintError{err, "a source serves another file than the place vouches for: try again, take another mirror, or another of sources"}
+		return false, &hintError{err, elsewhere}
 	}
 	s.tried = append(s.tried, attempts(err)...)
 	return false, nil
