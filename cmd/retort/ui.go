@@ -142,6 +142,10 @@ func (t *terminal) fail(err error, code int) {
 	} else if errors.As(err, &gone) {
 		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
 	}
+	var version *debian.VersionError
+	if errors.As(err, &version) {
+		t.hint("to compile that version, say in toolchain.toml: %s = { version = %q, from = \"source\" }", version.Tool, version.Want)
+	}
 	var shell *registry.ShellError
 	if errors.As(err, &shell) {
 		t.hint("add shell = true to [image] in toolchain.toml and run retort lock, or take what needs a shell out of rel/env.sh.eex")
