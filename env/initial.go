@@ -161,10 +161,10 @@ func draft(h hints) ([]byte, []string) {
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if h.otp != "" && !covers(h.otp, r.otp) {
-		warn("the project asks for Erlang/OTP %s, Debian %s has %s", h.otp, r.suite, r.otp)
+		warn("the project asks for Erlang/OTP %s, Debian %s has %s: otp = { version = %q, from = \"source\" } compiles it", h.otp, r.suite, r.otp, h.otp)
 	}
 	if h.elixir != "" && !covers(h.elixir, r.elixir) {
-		warn("the project asks for Elixir %s, Debian %s has %s", h.elixir, r.suite, r.elixir)
+		warn("the project asks for Elixir %s, Debian %s has %s: elixir = { version = %q, from = \"source\" } compiles it", h.elixir, r.suite, r.elixir, h.elixir)
 	}
 	switch ok, known := meets(r.elixir, h.requirement); {
 	case h.requirement == "":

@@ -45,11 +45,11 @@ func TestInitial(t *testing.T) {
 			[]string{"Debian bookworm has no Hex: dependencies from Hex need suite trixie or later"}},
 		{"mise", map[string]string{"mix.exs": mixExs, "mise.toml": "[tools]\nerlang = \"27\"\nelixir = { version = \"1.18\" }\n"}, "trixie", nil},
 		{"hidden mise", map[string]string{"mix.exs": mixExs, ".mise.toml": "[tools]\nerlang = [\"26.2.5\", \"27\"]\n"}, "trixie",
-			[]string{"the project asks for Erlang/OTP 26.2.5, Debian trixie has 27.3.4.1"}},
+			[]string{`the project asks for Erlang/OTP 26.2.5, Debian trixie has 27.3.4.1: otp = { version = "26.2.5", from = "source" } compiles it`}},
 		{"broken mise", map[string]string{"mix.exs": mixExs, "mise.toml": "[tools"}, "trixie", nil},
 		{"no versions", map[string]string{"mix.exs": mixExs, ".tool-versions": "erlang latest\nelixir ref:main\n"}, "trixie", nil},
 		{"newer", map[string]string{"mix.exs": "elixir: \"~> 1.20\"", ".tool-versions": "elixir 1.20.4-otp-28\n"}, "trixie", []string{
-			"the project asks for Elixir 1.20.4, Debian trixie has 1.18.3",
+			`the project asks for Elixir 1.20.4, Debian trixie has 1.18.3: elixir = { version = "1.20.4", from = "source" } compiles it`,
 			`mix.exs asks for Elixir "~> 1.20", Debian trixie has 1.18.3`,
 		}},
 		{"odd requirement", map[string]string{"mix.exs": "elixir: \"~> 1.18-dev\""}, "trixie",

@@ -80,8 +80,9 @@ func (l *locker) when() (debian.Request, error) {
 // packageUpdates leaves out of the names of --update what is no package: tools
 // from source, standalone tools and plugins.
 func (l *locker) packageUpdates(names []string) []string {
+	packaged := debianTools(l.builds)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(l.builds, func(c env.Config) bool {
+		return packaged[name] == "" && slices.ContainsFunc(l.builds, func(c env.Config) bool {
 			return slices.ContainsFunc(c.Toolchain.FromSource(), func(s env.ToolSpec) bool { return s.Tool == name }) ||
 				c.Assets != nil && slices.ContainsFunc(c.Assets.Tools, func(t env.AssetTool) bool { return t.Name == name }) ||
 				slices.ContainsFunc(c.Hex.Plugins, func(p env.HexPlugin) bool { return p.Name == name })
