@@ -150,6 +150,49 @@ func TestEverySuite(t *testing.T) {
 	}
 }
 
+// TestEverySuitesSources reads the real indices of sources. Of a suite that
+// moves a mirror may lack what its index lists.
+func TestEverySuitesSources(t *testing.T) {
+	e2e(t)
+	mirrors, err := debian.FromAPT("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirrors.Snapshot = "none"
+	archive := &debian.Archive{Mirrors: mirrors, Cache: dirCache(t.TempDir())}
+	client := &fetch.Client{}
+	for _, suite := range []string{"bookworm", "trixie", "forky", "sid"} {
+		list, err := archive.Tarballs(t.Context(), debian.Request{
+			Suite: suite, Now: time.Now(), AllowExpired: []string{suite, suite + "-updates", suite + "-security"},
+		})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		newest := map[string]env.Source{}
+		for _, s := range list {
+			if newest[s.Tool].Version == "" {
+				newest[s.Tool] = s
+			}
+		}
+		for _, tool := range []string{env.ToolOTP, env.ToolElixir, env.ToolOpenSSL, env.ToolRebar3} {
+			if newest[tool].Version == "" {
+				t.Errorf("%s has no %s", suite, tool)
+			}
+		}
+		otp := newest[env.ToolOTP]
+		otp.Want = otp.Version
+		if err := (&env.Lock{Manifest: otp.Digest, Sources: []env.Source{otp}}).Validate(); err != nil {
+			t.Error(err)
+		}
+		urls, _ := mirrors.SourceCandidates(otp)
+		if err := client.Served(t.Context(), fetch.Request{URLs: urls, Size: otp.Size}); err != nil && (suite == "bookworm" || suite == "trixie") {
+			t.Error(err)
+		}
+		t.Logf("%s: %d tarballs, OTP %s, Elixir %s, OpenSSL %s", suite, len(list), otp.Version, newest[env.ToolElixir].Version, newest[env.ToolOpenSSL].Version)
+	}
+}
+
 func choice(l env.Lock) []string {
 	var out []string
 	for _, p := range l.Packages {
