@@ -49,7 +49,7 @@ sha256  = "5f8050a93876f5e7ab01265249673ab79250ad4fcfb711dc1713134ca59dc78c"
 `
 
 func TestToolchain(t *testing.T) {
-	m, err := ParseManifest("/work/app/toolchain.toml", []byte(everyTool), nil)
+	m, err := ParseManifest("/srv/app/toolchain.toml", []byte(everyTool), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +58,13 @@ func TestToolchain(t *testing.T) {
 	want := Toolchain{
 		OTP: ToolSpec{
 			Tool: "otp", Version: "27", From: "source", Sources: forky,
-			Patches:   []Pattern{{"/work/app", "otp/*.patch"}, {"/work/app", "../shared/one.patch"}},
+			Patches:   []Pattern{{"/srv/app", "otp/*.patch"}, {"/srv/app", "../shared/one.patch"}},
 			Configure: []string{"--disable-jit", "--disable-jit"}, CFlags: "-O3", LDFlags: "-Wl,-z,now", Without: []string{"wx", "megaco"},
 		},
 		Elixir: ToolSpec{Tool: "elixir", Version: "1.18", From: "source", Sources: forky},
 		OpenSSL: ToolSpec{
 			Tool: "openssl", Version: "3.5.7", From: "source", Sources: []string{"upstream"}, Link: "static",
-			Path: File{Path: "/work/vendor/openssl-3.5.7.tar.gz", Rel: "../vendor/openssl-3.5.7.tar.gz"},
+			Path: File{Path: "/srv/vendor/openssl-3.5.7.tar.gz", Rel: "../vendor/openssl-3.5.7.tar.gz"},
 		},
 		Hex: ToolSpec{
 			Tool: "hex", Version: "2.0.6", From: "source", Sources: forky, URL: "https://example.org/hex-2.0.6.tar.gz",

@@ -50,7 +50,7 @@ func wantedSources(builds []env.Config) ([]env.ToolSpec, error) {
 			if i < 0 {
 				out = append(out, spec)
 			} else if out[i].Digest != spec.Digest {
-				return nil, fmt.Errorf("toolchain.%s: %s has two values of sha256: %s and %s", spec.Tool, spec.Want(), out[i].Digest, spec.Digest)
+				return nil, fmt.Errorf("toolchain.%s: %s has sha256 %q in one build and %q in another", spec.Tool, spec.Want(), out[i].Digest, spec.Digest)
 			}
 		}
 	}
