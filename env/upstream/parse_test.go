@@ -91,7 +91,7 @@ func TestVersionOfTag(t *testing.T) {
 		{"hex", "v2.0.6", "2.0.6"}, {"hex", "2.0.6", ""},
 		{"rebar3", "3.24.0", "3.24.0"}, {"rebar3", "3.0.0-beta.4", "3.0.0-beta.4"}, {"rebar3", "beta-4", ""}, {"rebar3", "3.24.0/../x", ""},
 		{"openssl", "openssl-3.5.7", "3.5.7"}, {"openssl", "openssl-3.6.0-beta1", "3.6.0-beta1"}, {"openssl", "OpenSSL_1_1_1w", "1.1.1w"},
-		{"openssl", "OpenSSL_0_9_8zh", "0.9.8zh"}, {"openssl", "OpenSSL_1_1_1-pre9", ""}, {"openssl", "openssl-1.1.1w", ""}, {"openssl", "OpenSSL_3_5_7", ""},
+		{"openssl", "OpenSSL_0_9_8zh", "0.9.8zh"}, {"openssl", "OpenSSL_1_1_1-pre9", ""}, {"openssl", "openssl-1.1.1w", ""}, {"openssl", "openssl-1.1.1", ""}, {"openssl", "OpenSSL_3_5_7", ""},
 		{"openssl", "OpenSSL-fips-2_0_16", ""}, {"openssl", "openssl-3.5.7-fips", ""},
 	} {
 		if got, ok := tools[tt.tool].version(tt.tag); ok != (tt.version != "") || ok && got != tt.version {
