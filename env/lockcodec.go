@@ -66,6 +66,12 @@ func (w *lockWriter) field(before, value string) {
 	w.str(value)
 }
 
+// number writes one number of an inline table.
+func (w *lockWriter) number(before string, n int64) {
+	w.raw(before)
+	w.b = strconv.AppendInt(w.b, n, 10)
+}
+
 // list writes names sorted.
 func (w *lockWriter) list(names []string) {
 	if !slices.IsSorted(names) {
@@ -124,8 +130,7 @@ func (w *lockWriter) tools(tools []Tool) {
 		w.field(", version = ", t.Version)
 		w.field(", arch = ", t.Platform.Arch())
 		w.field(", url = ", t.URL)
-		w.raw(", size = ")
-		w.b = strconv.AppendInt(w.b, t.Size, 10)
+		w.number(", size = ", t.Size)
 		w.field(", digest = ", string(t.Digest))
 		w.raw(" },\n")
 	}
@@ -142,8 +147,7 @@ func (w *lockWriter) sources(sources []Source) {
 		w.field(", want = ", s.Want)
 		w.field(", version = ", s.Version)
 		w.field(", url = ", s.URL)
-		w.raw(", size = ")
-		w.b = strconv.AppendInt(w.b, s.Size, 10)
+		w.number(", size = ", s.Size)
 		w.field(", digest = ", string(s.Digest))
 		if s.Suite != "" || s.Date != "" {
 			w.field(", suite = ", s.Suite)
@@ -179,8 +183,7 @@ func (w *lockWriter) packages(all []Package) {
 		w.field(", archive = ", p.Archive)
 		w.field(", suite = ", p.Suite)
 		w.field(", path = ", p.Path)
-		w.raw(", size = ")
-		w.b = strconv.AppendInt(w.b, p.Size, 10)
+		w.number(", size = ", p.Size)
 		w.field(", digest = ", string(p.Digest))
 		w.raw(", depends = ")
 		w.list(p.Depends)

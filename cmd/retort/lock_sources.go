@@ -90,15 +90,22 @@ func (l *locker) sourceAtHand(ctx context.Context, s env.Source) error {
 			return err
 		}
 	}
-	has, err := l.store.HasBlob(ctx, s.Digest)
+	return l.atHand(ctx, s.Digest, s.Size, func() ([]string, error) {
+		return sourceURLs(s, filepath.Dir(l.path), l.archive.Mirrors, l.upstream)
+	})
+}
+
+// atHand fails unless a file is in the store or served where locate says.
+func (l *locker) atHand(ctx context.Context, d digest.Digest, size int64, locate func() ([]string, error)) error {
+	has, err := l.store.HasBlob(ctx, d)
 	if has || err != nil {
 		return err
 	}
-	urls, err := sourceURLs(s, filepath.Dir(l.path), l.archive.Mirrors, l.upstream)
+	urls, err := locate()
 	if err != nil {
 		return err
 	}
-	return l.archive.Fetch.Served(ctx, fetch.Request{URLs: urls, Size: s.Size})
+	return l.archive.Fetch.Served(ctx, fetch.Request{URLs: urls, Size: size})
 }
 
 // fileDiffersError says that a local file is another than the lock has.

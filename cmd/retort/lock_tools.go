@@ -110,14 +110,7 @@ func (l *locker) checkTools(ctx context.Context) error {
 		return err
 	}
 	for _, t := range l.old.Tools {
-		has, err := l.store.HasBlob(ctx, t.Digest)
-		var urls []string
-		if err == nil && !has {
-			urls, err = registry.Locate(t.URL)
-		}
-		if err == nil && !has {
-			err = l.archive.Fetch.Served(ctx, fetch.Request{URLs: urls, Size: t.Size})
-		}
+		err := l.atHand(ctx, t.Digest, t.Size, func() ([]string, error) { return registry.Locate(t.URL) })
 		if err != nil {
 			return fmt.Errorf("check %s %s for %s: %w", t.Name, t.Version, t.Platform, err)
 		}
