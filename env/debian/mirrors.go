@@ -114,13 +114,13 @@ const settled = 12 * time.Hour
 // in which to try them: mirrors first, then the snapshot service at the time
 // of the suite that the package was taken from.
 func (m Mirrors) Candidates(p env.Package, suites []env.Suite) []string {
-	out := join(m.bases(p.Archive), p.Path)
+	out := join(nil, m.bases(p.Archive), p.Path)
 	for _, s := range suites {
 		if s.Archive == p.Archive && s.Name == p.Suite {
-			out = append(out, m.kept(p.Archive, p.Path, s.Date)...)
+			out = join(out, m.kept(p.Archive, s.Date), p.Path)
 		}
 	}
-	return slices.Compact(out)
+	return out
 }
 
 // SourceCandidates is Candidates for a source release of Debian's: the mirrors
@@ -130,23 +130,30 @@ func (m Mirrors) SourceCandidates(s env.Source) (mirrors, snapshots []string) {
 	if !ok {
 		return nil, nil
 	}
-	return join(m.bases(archive), path), m.kept(archive, path, s.Date)
+	return join(nil, m.bases(archive), path), join(nil, m.kept(archive, s.Date), path)
 }
 
-// kept are the addresses of a file at the snapshot service about the date of a
+// kept are the bases of an archive at the snapshot service about the date of a
 // Release.
-func (m Mirrors) kept(archive, path, date string) []string {
+func (m Mirrors) kept(archive, date string) []string {
 	at, err := time.Parse(time.RFC3339, date)
-	if err != nil || m.Snapshot == "none" {
+	if err != nil {
 		return nil
 	}
-	return join([]string{m.snapshot(archive, at.Add(settled)), m.snapshot(archive, at)}, path)
+	return []string{m.snapshot(archive, at.Add(settled)), m.snapshot(archive, at)}
 }
 
-func join(bases []string, path string) []string {
-	var out []string
+// join adds to out the addresses of a path below each base, each once. A base
+// of "" is none.
+func join(out, bases []string, path string) []string {
 	for _, base := range bases {
-		out = append(out, strings.TrimRight(base, "/")+"/"+(&url.URL{Path: path}).EscapedPath())
+		if base == "" {
+			continue
+		}
+		u := strings.TrimRight(base, "/") + "/" + (&url.URL{Path: path}).EscapedPath()
+		if !slices.Contains(out, u) {
+			out = append(out, u)
+		}
 	}
 	return out
 }

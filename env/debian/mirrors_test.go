@@ -3,6 +3,7 @@ package debian_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,4 +152,13 @@ func FuzzFromAPT(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCandidatesAreAskedOnce(t *testing.T) {
+	m := debian.Mirrors{Archive: map[string][]string{debian.MainArchive: {"http://a.example/debian/", "http://b.example/debian", "http://a.example/debian"}}, Snapshot: "none"}
+	got := m.Candidates(env.Package{Archive: debian.MainArchive, Suite: "trixie", Path: "pool/x.deb"}, []env.Suite{{Archive: debian.MainArchive, Name: "trixie", Date: "2026-09-12T07:55:41Z"}})
+	want := []string{"http://a.example/debian/pool/x.deb", "http://b.example/debian/pool/x.deb"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
