@@ -235,6 +235,8 @@ func (b *Builder) make(ctx context.Context, key layers.Key, r *layers.Recipe, in
 		return b.unpackNPM(ctx, key, r, idle)
 	case layers.UnpackTool:
 		return b.unpackTool(ctx, key, r, idle)
+	case layers.UnpackSource:
+		return b.unpackSource(ctx, key, r, idle)
 	case layers.Configure:
 		return b.configure(ctx, key, r, inputs, idle)
 	case layers.Files:

@@ -16,21 +16,22 @@ type Kind string
 
 // The kinds of recipe.
 const (
-	UnpackDeb  Kind = "deb"       // one Debian package, unpacked and normalised
-	UnpackHex  Kind = "hex"       // one Hex package below Prefix, with its .hex marker
-	UnpackGit  Kind = "git"       // one git dependency below Prefix, at the commit of its mix.lock entry
-	UnpackNPM  Kind = "npm"       // one npm package below Prefix
-	UnpackTool Kind = "tool"      // a standalone program, or a part of an archive, at Prefix
-	Configure  Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
-	Files      Kind = "files"     // the files in Files: source, scripts
-	Run        Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
+	UnpackDeb    Kind = "deb"       // one Debian package, unpacked and normalised
+	UnpackHex    Kind = "hex"       // one Hex package below Prefix, with its .hex marker
+	UnpackGit    Kind = "git"       // one git dependency below Prefix, at the commit of its mix.lock entry
+	UnpackNPM    Kind = "npm"       // one npm package below Prefix
+	UnpackTool   Kind = "tool"      // a standalone program, or a part of an archive, at Prefix
+	UnpackSource Kind = "release"   // a source release, without the folder at its top
+	Configure    Kind = "configure" // what maintainer scripts would have added to the packages in Inputs
+	Files        Kind = "files"     // the files in Files: source, scripts
+	Run          Kind = "run"       // a program in a sandbox; its layer is what it wrote to Outputs
 )
 
 // generation counts, for each kind, the times that equal recipes began to give
 // other layers: a change in how packages are unpacked or configured, or in what
 // a sandbox looks like from inside. Whoever changes such bytes counts up here,
 // or stores would go on answering with the old ones.
-var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, UnpackNPM: 1, UnpackTool: 1, Configure: 1, Files: 1, Run: 1}
+var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, UnpackNPM: 1, UnpackTool: 1, UnpackSource: 1, Configure: 1, Files: 1, Run: 1}
 
 // Recipe is one step in full. What is not in it, in the contents of its inputs
 // or in this program's key salt cannot reach the step's result.
@@ -173,7 +174,7 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 	k.add("generation", strconv.Itoa(generation[r.Kind]))
 	k.add("platform", string(r.Platform))
 	switch r.Kind {
-	case UnpackDeb, UnpackHex, UnpackGit, UnpackNPM, UnpackTool:
+	case UnpackDeb, UnpackHex, UnpackGit, UnpackNPM, UnpackTool, UnpackSource:
 		a := r.Archive
 		k.add("name", a.Name)
 		k.add("version", a.Version)

@@ -1,0 +1,259 @@
+package builder
+
+import (
+	"embed"
+	"slices"
+	"strings"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/layers"
+)
+
+// Names of the tools that can be compiled from source, which are their steps' names.
+const (
+	toolOpenSSL = "openssl"
+	toolOTP     = "otp"
+	toolElixir  = "elixir"
+	toolHex     = "hex"
+	toolRebar3  = "rebar3"
+)
+
+// Steps of tools whose toolSteps has parts.
+const (
+	stepOpenSSLBuild = "openssl:build"    // all that OpenSSL installs
+	stepOpenSSLDev   = "openssl:dev"      // headers and what is linked against
+	stepOTPConfigure = "otp:configure"    // what OTP's configure writes
+	stepOTPCrypto    = "otp:crypto"       // native code of the application crypto
+	toolchainDir     = "/build/toolchain" // where a tool's source lies
+)
+
+// Flags of native code: what Debian hardens its packages with.
+const (
+	defaultCFlags  = "-O2 -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security"
+	defaultLDFlags = "-Wl,-z,relro -Wl,-z,now"
+)
+
+//go:embed toolchain
+var toolchainFiles embed.FS
+
+// A Source is one tool that is compiled from its source release.
+type Source struct {
+	Archive   layers.Archive
+	Patches   []layers.SourceFile // of the project, in the order they are applied
+	Configure []string            // further options of configure
+	CFlags    string              // appended to retort's own
+	LDFlags   string
+	Without   []string // applications of OTP that are left out
+	Static    bool     // OpenSSL becomes part of what uses it
+}
+
+// A Toolchain is those tools that are compiled from source.
+type Toolchain struct {
+	Platform env.Platform
+	// Root plans the root file system that a tool is compiled in, besides the
+	// tools that it needs itself. It is a pure function.
+	Root    func(tool string) (layers.RootFS, error)
+	OpenSSL *Source
+	OTP     *Source
+	Elixir  *Source
+	Hex     *Source
+	Rebar3  *Source
+}
+
+// Run names the steps that lie over the packages wherever a program of the
+// toolchain runs, lowest first; Dev those where native code is compiled, too.
+func (t Toolchain) run() []string {
+	var out []string
+	if t.OpenSSL != nil && !t.OpenSSL.Static {
+		out = append(out, toolOpenSSL)
+	}
+	if t.OTP != nil {
+		out = append(out, toolOTP, stepOTPCrypto)
+	}
+	for _, tool := range []struct {
+		name   string
+		source *Source
+	}{{toolElixir, t.Elixir}, {toolHex, t.Hex}, {toolRebar3, t.Rebar3}} {
+		if tool.source != nil {
+			out = append(out, tool.name)
+		}
+	}
+	return out
+}
+
+func (t Toolchain) dev() []string {
+	if t.OpenSSL == nil {
+		return nil
+	}
+	return []string{stepOpenSSLDev}
+}
+
+// Recipes are the steps that compile the toolchain.
+func (t Toolchain) Recipes() ([]layers.Recipe, error) {
+	var out []layers.Recipe
+	for _, part := range []func() ([]layers.Recipe, error){t.openssl, t.otp, t.elixir, t.hex, t.rebar3} {
+		recipes, err := part()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, recipes...)
+	}
+	return out, nil
+}
+
+func (t Toolchain) openssl() ([]layers.Recipe, error) {
+	s := t.OpenSSL
+	if s == nil {
+		return nil, nil
+	}
+	c, err := t.compile(toolOpenSSL, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	kind := "shared"
+	if s.Static {
+		kind = "no-shared"
+	}
+	libdir := "lib/" + t.Platform.Triplet()
+	c.run(stepOpenSSLBuild, "openssl", "out", append([]string{opensslTarget(t.Platform), libdir, kind, s.cflags(), s.ldflags()}, s.Configure...)...)
+	c.last().Jobs = true
+	c.work = []string{stepOpenSSLBuild}
+	c.run(stepOpenSSLDev, "openssl-dev", "dev", libdir)
+	if !s.Static {
+		c.run(toolOpenSSL, "openssl-run", "run", libdir)
+	}
+	return c.recipes, nil
+}
+
+// opensslTarget is what OpenSSL's Configure calls a platform.
+func opensslTarget(p env.Platform) string {
+	if p == env.LinuxARM64 {
+		return "linux-aarch64"
+	}
+	return "linux-x86_64"
+}
+
+func (t Toolchain) otp() ([]layers.Recipe, error) {
+	s := t.OTP
+	if s == nil {
+		return nil, nil
+	}
+	c, err := t.compile(toolOTP, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	flags := []string{s.cflags(), s.ldflags()}
+	options := slices.Clone(s.Configure)
+	for _, app := range s.Without {
+		options = append(options, "--without-"+app)
+	}
+	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat(flags, options)...)
+	c.work = append(c.work, stepOTPConfigure)
+	c.run(toolOTP, "otp", "out")
+	c.last().Jobs = true
+	c.over = append(c.over, t.dev()...)
+	ssl := "--enable-dynamic-ssl-lib"
+	if t.OpenSSL != nil && t.OpenSSL.Static {
+		ssl = "--disable-dynamic-ssl-lib"
+	}
+	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat(flags, []string{ssl}, options)...)
+	c.last().Jobs = true
+	return c.recipes, nil
+}
+
+func (t Toolchain) elixir() ([]layers.Recipe, error) {
+	return t.beam(toolElixir, t.Elixir)
+}
+
+func (t Toolchain) hex() ([]layers.Recipe, error) { return t.beam(toolHex, t.Hex) }
+
+func (t Toolchain) rebar3() ([]layers.Recipe, error) { return t.beam(toolRebar3, t.Rebar3) }
+
+// beam compiles a tool that is BEAM code with the tools before it.
+func (t Toolchain) beam(name string, s *Source) ([]layers.Recipe, error) {
+	if s == nil {
+		return nil, nil
+	}
+	before := t.run()
+	c, err := t.compile(name, s, before[:slices.Index(before, name)])
+	if err != nil {
+		return nil, err
+	}
+	c.run(name, name, "out")
+	return c.recipes, nil
+}
+
+// toolSteps gather the steps that compile one tool.
+type toolSteps struct {
+	platform env.Platform
+	tool     string
+	root     layers.RootFS
+	over     []string
+	work     []string
+	environ  []string
+	recipes  []layers.Recipe
+	err      error
+}
+
+// compile begins with the steps that lay out a tool's source.
+func (t Toolchain) compile(tool string, s *Source, over []string) (*toolSteps, error) {
+	root, err := t.Root(tool)
+	if err != nil {
+		return nil, err
+	}
+	source := layers.Recipe{Name: "source:" + tool, Kind: layers.UnpackSource, Platform: env.Any, Archive: s.Archive}
+	c := &toolSteps{
+		platform: t.Platform, tool: tool, root: root,
+		over: append([]string{root.Config}, over...), work: []string{source.Name},
+		environ: toolEnv(), recipes: append(slices.Clone(root.Recipes), source),
+	}
+	if len(s.Patches) > 0 {
+		patches := filesRecipe("patches:"+tool, s.Patches)
+		c.recipes = append(c.recipes, patches)
+		c.work = append(c.work, patches.Name)
+		c.run("patch:"+tool, "patch", ".", pathsOf(s.Patches)...)
+		c.work = []string{source.Name, "patch:" + tool}
+	}
+	return c, nil
+}
+
+func pathsOf(files []layers.SourceFile) []string {
+	var out []string
+	for _, f := range files {
+		out = append(out, f.Path)
+	}
+	return out
+}
+
+// run adds a step that runs one of the scripts. What it leaves in the folder
+// output is the step's layer; "." is all that it changed.
+func (c *toolSteps) run(step, script, output string, args ...string) {
+	text, err := toolchainFiles.ReadFile("toolchain/" + script + ".sh")
+	if err != nil {
+		panic(err) // the program is built wrongly
+	}
+	c.recipes = append(c.recipes, layers.Recipe{
+		Name: step, Kind: layers.Run, Platform: c.platform,
+		Root: c.root.Packages, Over: slices.Clone(c.over), Work: slices.Clone(c.work),
+		Dir: toolchainDir, Env: c.environ,
+		Argv:    append([]string{"/bin/sh", "-euc", string(text), script}, args...),
+		Outputs: []layers.Output{{Path: output, Strip: output != "."}},
+	})
+}
+
+func (c *toolSteps) last() *layers.Recipe { return &c.recipes[len(c.recipes)-1] }
+
+func (s *Source) cflags() string  { return strings.TrimSpace(defaultCFlags + " " + s.CFlags) }
+func (s *Source) ldflags() string { return strings.TrimSpace(defaultLDFlags + " " + s.LDFlags) }
+
+// toolEnv is the environment that tools are compiled in.
+func toolEnv() []string {
+	a := MixApp{MixEnv: "prod", MixTarget: "host"}
+	env := override(a.env(), []string{
+		"MIX_BUILD_PATH=" + toolchainDir + "/_build/prod",
+		"MIX_DEPS_PATH=" + toolchainDir + "/deps",
+		"MIX_PATH=",
+	})
+	slices.Sort(env)
+	return env
+}

@@ -1,0 +1,16 @@
+# Compiles OpenSSL and installs it below out, as it lies in a root file system.
+# Arguments: Configure's target, the libraries' folder, shared or no-shared,
+# flags of the compiler, of the linker, further options of Configure; jobs=N.
+target=$1 libdir=$2 kind=$3 cflags=$4 ldflags=$5
+shift 5
+for arg; do jobs=${arg#jobs=}; done
+options=
+for arg; do
+  case $arg in jobs=*) ;; *) options="$options $arg" ;; esac
+done
+# Modules and engines are found below the libraries; nothing runs at this place.
+# shellcheck disable=SC2086
+CFLAGS=$cflags LDFLAGS=$ldflags perl ./Configure "$target" --prefix=/usr --libdir="$libdir" --openssldir=/etc/ssl \
+  "$kind" no-tests $options
+make -s -j"$jobs" build_libs build_modules
+make -s DESTDIR="$PWD/out" install_dev install_modules

@@ -1,0 +1,8 @@
+# Configures Erlang/OTP without OpenSSL: crypto's native code is a step of its own.
+# Arguments: flags of the compiler, of the linker, options of configure.
+cflags=$1 ldflags=$2
+shift 2
+export ERL_TOP="$PWD" CFLAGS="$cflags" LDFLAGS="$ldflags"
+./configure --prefix=/usr --enable-deterministic-build --without-ssl "$@"
+# Only the native code needs OpenSSL. What is in Erlang is compiled in any case.
+rm lib/crypto/SKIP lib/ssl/SKIP lib/ssh/SKIP

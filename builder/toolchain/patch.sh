@@ -1,0 +1,7 @@
+# Applies patches to a tool's source, in order. Their paths begin with one folder,
+# as git and diff write them.
+# Arguments: the patches.
+for file; do
+  echo "patch $file"
+  patch --force --no-backup-if-mismatch --fuzz=0 -p1 -i "$file" || { echo "$file does not apply to this version: see the hunks above" >&2; exit 1; }
+done
