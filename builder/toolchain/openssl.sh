@@ -12,5 +12,6 @@ done
 # shellcheck disable=SC2086
 CFLAGS=$cflags LDFLAGS=$ldflags perl ./Configure "$target" --prefix=/usr --libdir="$libdir" --openssldir=/etc/ssl \
   "$kind" no-tests $options
-make -s -j"$jobs" build_libs build_modules
+make -s -j"$jobs" build_libs
+make -s -j"$jobs" build_modules
 make -s DESTDIR="$PWD/out" install_dev install_modules
