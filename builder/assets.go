@@ -42,7 +42,7 @@ func (a MixApp) assetRecipes(work []string) []layers.Recipe {
 	}
 	return append(out, layers.Recipe{
 		Name: StepAssets, Kind: layers.Run, Platform: a.Platform,
-		Root: a.Assets.Root.Packages, Over: withTools([]string{a.Assets.Root.Config, stepScripts}),
+		Root: a.Assets.Root.Packages, Over: withTools(append(a.over(a.Assets.Root), stepScripts)),
 		Work: append(names(a.Assets.Below), work...),
 		Dir:  projectDir, Argv: a.Assets.argv(), Env: a.assetEnv(),
 		Outputs: outputs(a.Assets.Outputs),

@@ -37,7 +37,7 @@ func (a MixApp) generateRecipes() []layers.Recipe {
 		source := filesRecipe("source:generate:"+g.Name, g.Files)
 		out = append(append(out, g.Root.Recipes...), source, layers.Recipe{
 			Name: GenerateStep(g.Name), Kind: layers.Run, Platform: a.Platform,
-			Root: g.Root.Packages, Over: []string{g.Root.Config},
+			Root: g.Root.Packages, Over: a.over(g.Root),
 			Work:    append([]string{source.Name}, a.generated()[:i]...),
 			Dir:     projectDir,
 			Argv:    commands(g.Run, g.Outputs),

@@ -42,6 +42,9 @@ type MixApp struct {
 	Platform env.Platform
 	// Root plans the root file system of a step. It is a pure function.
 	Root func(Need) (layers.RootFS, error)
+	// Toolchain is what of the toolchain is compiled from source, and so lies over
+	// the packages.
+	Toolchain Toolchain
 	// Image unpacks further packages that the image takes files from.
 	Image []layers.Recipe
 	// Generate are commands that write files of the project first of all.
@@ -86,12 +89,23 @@ func (a MixApp) root(n Need) (root, error) {
 			r.Over = append(r.Over, p)
 		}
 	}
-	r.Over = append(r.Over, fs.Config, stepScripts)
-	if n.Compilers {
-		r.Recipes = append(slices.Clone(r.Recipes), compilersRecipe(a.Platform))
-		r.Over = append(r.Over, stepCompilers)
+	tools, err := a.Toolchain.Recipes()
+	if err != nil {
+		return root{}, err
 	}
+	r.Recipes = slices.Concat(r.Recipes, tools)
+	r.Over = append(r.Over, a.over(fs)...)
+	if n.Compilers {
+		r.Recipes = append(r.Recipes, compilersRecipe(a.Platform))
+		r.Over = append(append(r.Over, a.Toolchain.dev()...), stepCompilers)
+	}
+	r.Over = append(r.Over, stepScripts)
 	return r, nil
+}
+
+// over names what lies over the packages of a root file system, lowest first.
+func (a MixApp) over(fs layers.RootFS) []string {
+	return append([]string{fs.Config}, a.Toolchain.run()...)
 }
 
 // ProjectPlan is the plan of the step that asks Mix about the project.

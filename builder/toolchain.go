@@ -9,23 +9,21 @@ import (
 	"github.com/retort-build/retort/layers"
 )
 
-// Names of the tools that can be compiled from source, which are their steps' names.
+// Steps of tools that are compiled in parts. The others' are their names.
 const (
-	toolOpenSSL = "openssl"
-	toolOTP     = "otp"
-	toolElixir  = "elixir"
-	toolHex     = "hex"
-	toolRebar3  = "rebar3"
-)
-
-// Steps of tools whose toolSteps has parts.
-const (
+	StepOpenSSL      = "openssl:lib"      // the libraries that programs load
 	stepOpenSSLBuild = "openssl:build"    // all that OpenSSL installs
 	stepOpenSSLDev   = "openssl:dev"      // headers and what is linked against
 	stepOTPConfigure = "otp:configure"    // what OTP's configure writes
 	stepOTPCrypto    = "otp:crypto"       // native code of the application crypto
 	toolchainDir     = "/build/toolchain" // where a tool's source lies
 )
+
+// SourceStep is the name of the step that unpacks a tool's source release.
+func SourceStep(tool string) string { return "source:" + tool }
+
+// PatchFolder is where the patches of a tool lie in its source.
+const PatchFolder = ".retort-patches"
 
 // Flags of native code: what Debian hardens its packages with.
 const (
@@ -65,15 +63,15 @@ type Toolchain struct {
 func (t Toolchain) run() []string {
 	var out []string
 	if t.OpenSSL != nil && !t.OpenSSL.Static {
-		out = append(out, toolOpenSSL)
+		out = append(out, StepOpenSSL)
 	}
 	if t.OTP != nil {
-		out = append(out, toolOTP, stepOTPCrypto)
+		out = append(out, env.ToolOTP, stepOTPCrypto)
 	}
 	for _, tool := range []struct {
 		name   string
 		source *Source
-	}{{toolElixir, t.Elixir}, {toolHex, t.Hex}, {toolRebar3, t.Rebar3}} {
+	}{{env.ToolElixir, t.Elixir}, {env.ToolHex, t.Hex}, {env.ToolRebar3, t.Rebar3}} {
 		if tool.source != nil {
 			out = append(out, tool.name)
 		}
@@ -106,7 +104,7 @@ func (t Toolchain) openssl() ([]layers.Recipe, error) {
 	if s == nil {
 		return nil, nil
 	}
-	c, err := t.compile(toolOpenSSL, s, nil)
+	c, err := t.compile(env.ToolOpenSSL, s, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +118,7 @@ func (t Toolchain) openssl() ([]layers.Recipe, error) {
 	c.work = []string{stepOpenSSLBuild}
 	c.run(stepOpenSSLDev, "openssl-dev", "dev", libdir)
 	if !s.Static {
-		c.run(toolOpenSSL, "openssl-run", "run", libdir)
+		c.run(StepOpenSSL, "openssl-run", "run", libdir)
 	}
 	return c.recipes, nil
 }
@@ -138,7 +136,7 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 	if s == nil {
 		return nil, nil
 	}
-	c, err := t.compile(toolOTP, s, nil)
+	c, err := t.compile(env.ToolOTP, s, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +147,7 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 	}
 	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat(flags, options)...)
 	c.work = append(c.work, stepOTPConfigure)
-	c.run(toolOTP, "otp", "out")
+	c.run(env.ToolOTP, "otp", "out")
 	c.last().Jobs = true
 	c.over = append(c.over, t.dev()...)
 	ssl := "--enable-dynamic-ssl-lib"
@@ -162,12 +160,12 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 }
 
 func (t Toolchain) elixir() ([]layers.Recipe, error) {
-	return t.beam(toolElixir, t.Elixir)
+	return t.beam(env.ToolElixir, t.Elixir)
 }
 
-func (t Toolchain) hex() ([]layers.Recipe, error) { return t.beam(toolHex, t.Hex) }
+func (t Toolchain) hex() ([]layers.Recipe, error) { return t.beam(env.ToolHex, t.Hex) }
 
-func (t Toolchain) rebar3() ([]layers.Recipe, error) { return t.beam(toolRebar3, t.Rebar3) }
+func (t Toolchain) rebar3() ([]layers.Recipe, error) { return t.beam(env.ToolRebar3, t.Rebar3) }
 
 // beam compiles a tool that is BEAM code with the tools before it.
 func (t Toolchain) beam(name string, s *Source) ([]layers.Recipe, error) {
@@ -180,6 +178,7 @@ func (t Toolchain) beam(name string, s *Source) ([]layers.Recipe, error) {
 		return nil, err
 	}
 	c.run(name, name, "out")
+	c.last().Platform = env.Any
 	return c.recipes, nil
 }
 
@@ -201,7 +200,7 @@ func (t Toolchain) compile(tool string, s *Source, over []string) (*toolSteps, e
 	if err != nil {
 		return nil, err
 	}
-	source := layers.Recipe{Name: "source:" + tool, Kind: layers.UnpackSource, Platform: env.Any, Archive: s.Archive}
+	source := layers.Recipe{Name: SourceStep(tool), Kind: layers.UnpackSource, Platform: env.Any, Archive: s.Archive}
 	c := &toolSteps{
 		platform: t.Platform, tool: tool, root: root,
 		over: append([]string{root.Config}, over...), work: []string{source.Name},

@@ -95,10 +95,10 @@ func (t Toolchain) requirements() map[string][]string {
 		sets[SetRebar3] = []string{"rebar3"}
 	}
 	for _, s := range t.FromSource() {
-		sets[ToolBuildSet(s.Tool)] = []string{"make"}
+		sets[ToolBuildSet(s.Tool)] = []string{"make", "patch"}
 	}
 	if t.OpenSSL.FromSource() {
-		sets[ToolBuildSet(ToolOpenSSL)] = []string{"gcc", "libc6-dev", "make", "perl"}
+		sets[ToolBuildSet(ToolOpenSSL)] = []string{"gcc", "libc6-dev", "make", "patch", "perl"}
 	}
 	if !t.OTP.FromSource() {
 		if asked(t.Elixir) {
@@ -107,7 +107,7 @@ func (t Toolchain) requirements() map[string][]string {
 		return sets
 	}
 	sets[SetToolchain] = VMPackages
-	build := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "perl", "zlib1g-dev"}
+	build := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "patch", "perl", "zlib1g-dev"}
 	if !t.OpenSSL.FromSource() {
 		sets[SetToolchain] = sorted(VMPackages, []string{cryptoPackage})
 		build = sorted(build, []string{"libssl-dev"})

@@ -21,6 +21,9 @@ type Package struct {
 	// because the manifest names it or one that depends on it. Otherwise only
 	// the libraries which ELF files need are taken.
 	Whole bool
+	// Own says that it was compiled for this build: its files take the place of
+	// those of other packages, and are a layer of their own.
+	Own bool
 }
 
 // Runtime is what the image of a release is composed of.
@@ -248,6 +251,11 @@ func (c *Composition) layer(rt Runtime, rel release, tree Tree, parts packageFil
 	}
 	if err := add("libraries", "libraries that the release links with", parts.libraries, nil); err != nil {
 		return err
+	}
+	for _, own := range parts.own {
+		if err := add(own.Name, own.Name+" "+own.Version, own.tree, nil); err != nil {
+			return err
+		}
 	}
 	if err := part("erts", "Erlang runtime system "+rel.erts); err != nil {
 		return err

@@ -53,6 +53,13 @@ func (e *LinkError) Error() string {
 type packageFiles struct {
 	skeleton, bundle, base, libraries Tree
 	included                          []Included
+	own                               []ownFiles
+}
+
+// ownFiles is what an image takes of a package that was compiled for it.
+type ownFiles struct {
+	Package
+	tree Tree
 }
 
 // Numbers of trees in a sysroot that are not packages.
@@ -73,8 +80,12 @@ func takePackages(rt Runtime, release Tree) (packageFiles, error) {
 	root := newSysroot()
 	root.add(ofSkeleton, out.skeleton)
 	root.add(ofRelease, release)
-	for i, p := range rt.Packages {
-		root.add(i, p.Tree)
+	for _, own := range []bool{true, false} { // the first at a path stays
+		for i, p := range rt.Packages {
+			if p.Own == own {
+				root.add(i, p.Tree)
+			}
+		}
 	}
 	var links []FileOf
 	if rt.Shell {
@@ -191,7 +202,7 @@ func (f *packageFiles) split(rt Runtime, root *sysroot, links []FileOf) error {
 	documented := make(map[string]bool) // packages whose licence another one's link leads to
 	for round := 0; round < 2; round++ {
 		base, libraries = base[:0], append(libraries[:0], extra)
-		f.included = f.included[:0]
+		f.included, f.own = f.included[:0], f.own[:0]
 		for i, p := range rt.Packages {
 			t, in, err := part(p, func(e tarball.Entry) bool {
 				return root.used[e.Path] && root.at[e.Path].tree == i
@@ -206,9 +217,12 @@ func (f *packageFiles) split(rt Runtime, root *sysroot, links []FileOf) error {
 			if owner := licenceOf(t, p.Name); owner != "" {
 				documented[owner] = true
 			}
-			if basePackages[p.Name] {
+			switch {
+			case p.Own:
+				f.own = append(f.own, ownFiles{p, t})
+			case basePackages[p.Name]:
 				base = append(base, t)
-			} else {
+			default:
 				libraries = append(libraries, t)
 			}
 		}

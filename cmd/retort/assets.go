@@ -28,7 +28,7 @@ func (w *workspace) assets(a *builder.MixApp) error {
 		return err
 	}
 	if roots := w.set(env.SetAssets); len(roots) > 0 {
-		roots = slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetHex), roots)
+		roots = slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetElixir), w.set(env.SetHex), roots)
 		if out.Root, err = layers.Toolchain(w.lock, a.Platform, w.config.Base.Suite, "configure:"+builder.StepAssets, roots); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/retort-build/retort/env/debian"
 	"github.com/retort-build/retort/env/hex"
 	"github.com/retort-build/retort/env/npm"
+	"github.com/retort-build/retort/env/upstream"
 	"github.com/retort-build/retort/internal/fetch"
 	"github.com/retort-build/retort/layers"
 )
@@ -24,6 +25,9 @@ type fetcher struct {
 	mirrors  debian.Mirrors
 	suites   []env.Suite
 	packages map[digest.Digest]env.Package
+	sources  map[digest.Digest]env.Source
+	upstream *upstream.Client
+	dir      string // of the lock
 	hex      hexRepos
 	npm      npm.Registry
 }
@@ -49,6 +53,16 @@ func (w *workspace) fetcher(warn func(format string, args ...any)) (*fetcher, er
 	f := &fetcher{
 		npm: registry, client: &fetch.Client{}, mirrors: mirrors, suites: w.lock.Suites, hex: repos,
 		packages: make(map[digest.Digest]env.Package, len(w.lock.Packages)),
+		sources:  make(map[digest.Digest]env.Source, len(w.lock.Sources)),
+		dir:      w.dir,
+	}
+	bases, err := w.settings.upstream()
+	if err != nil {
+		return nil, err
+	}
+	f.upstream = &upstream.Client{Fetch: f.client, Bases: bases}
+	for _, s := range w.lock.Sources {
+		f.sources[s.Digest] = s
 	}
 	for _, p := range w.lock.Packages {
 		f.packages[p.Digest] = p
@@ -73,6 +87,11 @@ func (f *fetcher) Fetch(ctx context.Context, r *layers.Recipe, to fetch.Sink, pr
 		req.MaxSize = maxHexTarball
 		_, err = f.client.Get(ctx, req, to)
 		return f.hex.explain(locked[0], err)
+	case layers.UnpackSource:
+		var err error
+		if req.URLs, err = sourceURLs(f.sources[r.Archive.Digest], f.dir, f.mirrors, f.upstream); err != nil {
+			return err
+		}
 	case layers.UnpackNPM, layers.UnpackTool:
 		urls, err := f.npm.Locate(r.Archive.URL)
 		if err != nil {

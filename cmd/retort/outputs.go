@@ -101,7 +101,13 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 		}
 	}
 	for i := range built.Plan.Recipes {
-		if r := &built.Plan.Recipes[i]; r.Kind == layers.UnpackDeb {
+		r := &built.Plan.Recipes[i]
+		if r.Name == builder.StepOpenSSL {
+			source, _ := built.Plan.Recipe(builder.SourceStep(env.ToolOpenSSL))
+			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl (source)", Version: source.Archive.Version, Own: true})
+			unpacked = append(unpacked, built.Layers[r.Name])
+		}
+		if r.Kind == layers.UnpackDeb {
 			rt.Packages = append(rt.Packages, registry.Package{
 				Name: r.Archive.Name, Version: r.Archive.Version, Whole: slices.Contains(whole, r.Archive.Name),
 			})

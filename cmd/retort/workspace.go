@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -29,7 +30,8 @@ type workspace struct {
 	config   env.Config
 	settings settings
 	store    *layers.Store
-	notes    []string // what the user should know of the plan
+	notes    []string                 // what the user should know of the plan
+	patches  map[digest.Digest]string // files with patches of tools
 }
 
 // native is the platform of this machine.
@@ -120,6 +122,9 @@ func (w *workspace) openSource(r *layers.Recipe, f layers.SourceFile) (io.ReadCl
 	if content, ok := builder.Script(r, f); ok {
 		return content, nil
 	}
+	if strings.HasPrefix(f.Path, builder.PatchFolder+"/") && strings.HasPrefix(r.Name, "patches:") {
+		return os.Open(w.patches[f.Digest])
+	}
 	return os.Open(filepath.Join(w.dir, filepath.FromSlash(f.Path)))
 }
 
@@ -190,12 +195,13 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if len(w.lock.Sets[a.Platform]) == 0 {
 		return fmt.Errorf("toolchain.lock has no packages for %s: name the platform in platforms of toolchain.toml and run retort lock", a.Platform)
 	}
-	if source := w.config.Toolchain.FromSource(); len(source) > 0 {
-		return fmt.Errorf("toolchain.%s: this retort cannot compile tools: from = \"source\" is for retort lock only", source[0].Tool)
+	var err error
+	if a.Toolchain, err = w.toolchain(a.Platform); err != nil {
+		return err
 	}
-	shared := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain))
+	shared := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetElixir))
 	if len(a.Locked) > 0 {
-		if len(w.set(env.SetHex)) == 0 {
+		if len(w.set(env.SetHex)) == 0 && a.Toolchain.Hex == nil {
 			return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
 		}
 		shared = slices.Concat(shared, w.set(env.SetHex), w.set(env.SetRebar3))
@@ -230,7 +236,6 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if err := errors.Join(w.generate(a), w.assets(a)); err != nil {
 		return err
 	}
-	var err error
 	a.Image, err = w.imagePackages(suite)
 	return err
 }
