@@ -126,8 +126,7 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	plan := layers.Plan{Recipes: slices.Clone(root.Recipes)}
-	return plan.Append(checkouts...).Append(a.generateRecipes()...).Append(
+	return layers.Plan{}.Append(root.Recipes...).Append(checkouts...).Append(a.generateRecipes()...).Append(
 		scriptRecipe(),
 		filesRecipe(stepMix, pick(a.Source, isMix)),
 		filesRecipe(stepFolders, folders),
