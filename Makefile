@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 GO ?= go
 
-.PHONY: build check test demo bench clean
+.PHONY: build check test matrix demo bench clean
 
 build: ## the program, bin/retort
 	$(GO) build -trimpath -o bin/retort ./cmd/retort
@@ -15,6 +15,9 @@ check: ## formatting, vet, and what golangci-lint finds if it is installed
 
 test: ## every test; end-to-end ones too where this machine can run them
 	sh internal/fixture/test.sh
+
+matrix: ## every toolchain from source, each twice: half a day
+	RETORT_E2E=1 RETORT_TOOLCHAINS=all $(GO) test -count=1 -timeout 24h ./cmd/retort -run TestE2E/Toolchain -v
 
 demo: build ## builds examples/hello into dist
 	bin/retort -C examples/hello lock --repair

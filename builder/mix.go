@@ -94,12 +94,11 @@ func (a MixApp) root(n Need) (root, error) {
 		return root{}, err
 	}
 	r.Recipes = slices.Concat(r.Recipes, tools)
-	r.Over = append(r.Over, a.over(fs)...)
+	r.Over = append(append(r.Over, a.over(fs)...), stepScripts)
 	if n.Compilers {
 		r.Recipes = append(r.Recipes, compilersRecipe(a.Platform))
 		r.Over = append(append(r.Over, a.Toolchain.dev()...), stepCompilers)
 	}
-	r.Over = append(r.Over, stepScripts)
 	return r, nil
 }
 

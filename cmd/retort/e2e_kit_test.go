@@ -69,6 +69,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Amend", k.testAmend)
 	t.Run("BrokenStates", k.testBrokenStates)
 	t.Run("Edits", k.testEdits)
+	t.Run("Toolchain", k.testToolchain)
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.

@@ -74,6 +74,11 @@ func (m *mirror) add(lock *env.Lock) {
 		blob := filepath.Join(m.kit.seed, "store", "blobs", "blobs", "sha256", p.Digest.Encoded())
 		m.files["/"+p.Archive+"/"+p.Path] = blob
 	}
+	for _, s := range lock.Sources {
+		if archive, path, ok := s.Debian(); ok {
+			m.files["/"+archive+"/"+path] = filepath.Join(m.kit.seed, "store", "blobs", "blobs", "sha256", s.Digest.Encoded())
+		}
+	}
 }
 
 // with answers with f until the returned function is called.
