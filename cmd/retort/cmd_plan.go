@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"flag"
+	"slices"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/layers"
 )
 
 func cmdPlan(fs *flag.FlagSet) action {
@@ -20,17 +22,53 @@ func cmdPlan(fs *flag.FlagSet) action {
 			return err
 		}
 		defer s.close()
+		steps, err := s.toolchainSteps(ctx)
+		if err != nil {
+			return err
+		}
+		if steps != nil {
+			t.warn("the toolchain is not compiled yet: what the application needs of it is known when it is")
+			return printPlan(t, steps, *asJSON)
+		}
 		built, err := s.plan(ctx)
 		if err != nil {
 			return err
 		}
-		steps, err := s.builder.Steps(ctx, built.Plan)
-		if err != nil {
+		if steps, err = s.builder.Steps(ctx, built.Plan); err != nil {
 			return err
 		}
 		s.progress.t.show("")
 		return printPlan(t, steps, *asJSON)
 	}
+}
+
+// toolchainSteps are the steps up to the one that asks Mix, where the toolchain
+// has to be compiled first: minutes, which nobody expects of a question. They are
+// nil where it is there.
+func (s *session) toolchainSteps(ctx context.Context) ([]builder.Step, error) {
+	app, err := s.app(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := app.Toolchain.Recipes()
+	if err != nil || len(tools) == 0 {
+		return nil, err
+	}
+	plan, err := app.ProjectPlan()
+	if err != nil {
+		return nil, err
+	}
+	steps, err := s.builder.Steps(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	missing := func(step builder.Step) bool {
+		return !step.Hit && slices.ContainsFunc(tools, func(r layers.Recipe) bool { return r.Kind == layers.Run && r.Name == step.Recipe.Name })
+	}
+	if !slices.ContainsFunc(steps, missing) {
+		return nil, nil
+	}
+	return steps, nil
 }
 
 // planStep is one step as `plan --json` prints it.
