@@ -168,6 +168,54 @@ func TestComposeTakesNamedPackagesWhole(t *testing.T) {
 	}
 }
 
+// What was compiled for the build takes the place of the suite's, and another of
+// it changes one layer.
+func TestComposeTakesWhatIsItsOwn(t *testing.T) {
+	crypto := elf.File{Soname: "libcrypto.so.3"}
+	with := func(version string) Composition {
+		rt := shop(t, elfFileAt("lib/crypto-5.5/priv/lib/crypto.so", elf.File{Needed: []string{"libcrypto.so.3"}}))
+		own := Package{Name: "openssl-source", Version: version, Own: true, Tree: mustFiles(t,
+			elfFileAt(triplet+"libcrypto.so.3", elf.File{Soname: crypto.Soname, Needed: []string{"libc.so.6"}}),
+			text(triplet+"ossl-modules/legacy.so", version), text("usr/share/doc/openssl-source/copyright", "Apache "+version))}
+		rt.Packages = append(rt.Packages, debian(t, "libssl3t64", "3.5.1", elfFileAt(triplet+"libcrypto.so.3", crypto)), own)
+		return composed(t, rt)
+	}
+	c := with("3.5.7")
+	layers := listing(c)
+	want := []string{"usr/lib/x86_64-linux-gnu/libcrypto.so.3", "usr/share/doc/openssl-source/copyright"}
+	if diff := cmp.Diff(want, layers["openssl-source"]); diff != "" {
+		t.Error(diff)
+	}
+	if slices.Contains(layers["libraries"], triplet+"libcrypto.so.3") {
+		t.Error("the suite's library is there too")
+	}
+	other := with("3.5.8")
+	for i, l := range c.Layers {
+		same := cmp.Equal(held(t, l.Tree), held(t, other.Layers[i].Tree))
+		if same != (l.Name != "openssl-source") {
+			t.Errorf("layer %s of another OpenSSL is the same: %v", l.Name, same)
+		}
+	}
+}
+
+// held are the files of a tree with what they hold.
+func held(t testing.TB, tree Tree) map[string]string {
+	t.Helper()
+	out := make(map[string]string)
+	for _, e := range tree.Entries() {
+		if e.Kind != tarball.File {
+			out[e.Path] = e.Link
+			continue
+		}
+		data, err := readFile(tree, e.Path, maxScript)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Path] = string(data)
+	}
+	return out
+}
+
 func TestComposeDoesNotDependOnOrder(t *testing.T) {
 	a := shop(t)
 	b := shop(t)

@@ -15,3 +15,4 @@ CFLAGS=$cflags LDFLAGS=$ldflags perl ./Configure "$target" --prefix=/usr --libdi
 make -s -j"$jobs" build_libs
 make -s -j"$jobs" build_modules
 make -s DESTDIR="$PWD/out" install_dev install_modules
+install -D -m 644 LICENSE.txt out/usr/share/doc/openssl-source/copyright

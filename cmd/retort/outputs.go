@@ -104,7 +104,7 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 		r := &built.Plan.Recipes[i]
 		if r.Name == builder.StepOpenSSL {
 			source, _ := built.Plan.Recipe(builder.SourceStep(env.ToolOpenSSL))
-			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl (source)", Version: source.Archive.Version, Own: true})
+			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl-source", Version: source.Archive.Version, Own: true})
 			unpacked = append(unpacked, built.Layers[r.Name])
 		}
 		if r.Kind == layers.UnpackDeb {
