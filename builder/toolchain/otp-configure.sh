@@ -3,7 +3,7 @@
 cflags=$1 ldflags=$2
 shift 2
 export ERL_TOP="$PWD" CFLAGS="$cflags" LDFLAGS="$ldflags"
-./configure --prefix=/usr --enable-deterministic-build --with-ssl=no "$@"
+./configure --prefix=/usr --enable-jit --enable-deterministic-build --with-ssl=no "$@"
 # Only the native code needs OpenSSL: what is in Erlang is compiled in any case. (With
 # --without-ssl the application ssl would be left out.)
 rm -f lib/crypto/SKIP lib/ssl/SKIP lib/ssh/SKIP
