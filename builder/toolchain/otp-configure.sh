@@ -2,7 +2,7 @@
 # Arguments: flags of the compiler, of the linker, options of configure.
 cflags=$1 ldflags=$2
 shift 2
-export ERL_TOP="$PWD" CFLAGS="$cflags" LDFLAGS="$ldflags"
+export ERL_TOP="$PWD" CFLAGS="$cflags" CXXFLAGS="$cflags" LDFLAGS="$ldflags"
 ./configure --prefix=/usr --enable-jit --enable-deterministic-build --with-ssl=no "$@"
 # Only the native code needs OpenSSL: what is in Erlang is compiled in any case. (With
 # --without-ssl the application ssl would be left out.)

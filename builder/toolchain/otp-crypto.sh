@@ -1,10 +1,10 @@
 # Compiles the native code of OTP's application crypto and installs it below out.
 # Arguments: flags of the compiler, of the linker, options of configure; jobs=N.
-export ERL_TOP="$PWD" CFLAGS="$1" LDFLAGS="$2"
+export ERL_TOP="$PWD" CFLAGS="$1" CXXFLAGS="$1" LDFLAGS="$2"
 shift 2
 for jobs; do :; done
 # shellcheck disable=SC2046
-(cd lib/crypto && ./configure --prefix=/usr --with-ssl=/usr $(printf '%s\n' "$@" | grep -v '^jobs='))
+(cd lib/crypto && ./configure --prefix=/usr --with-ssl=/usr --with-ssl-rpath=no $(printf '%s\n' "$@" | grep -v '^jobs='))
 [ ! -e lib/crypto/SKIP ] || { cat lib/crypto/SKIP; exit 1; } >&2
 make -s -C lib/crypto/c_src -j"${jobs#jobs=}" opt
 make -s -C lib/crypto/c_src RELEASE_PATH="$PWD/out/usr/lib/erlang" release_spec
