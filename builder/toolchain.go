@@ -160,20 +160,37 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 }
 
 func (t Toolchain) elixir() ([]layers.Recipe, error) {
-	return t.beam(env.ToolElixir, t.Elixir)
+	var over []string
+	if t.OTP != nil {
+		over = append(over, env.ToolOTP) // and nothing of OpenSSL: another one leaves Elixir as it is
+	}
+	return t.beam(env.ToolElixir, t.Elixir, over)
 }
 
-func (t Toolchain) hex() ([]layers.Recipe, error) { return t.beam(env.ToolHex, t.Hex) }
+func (t Toolchain) hex() ([]layers.Recipe, error) {
+	return t.beam(env.ToolHex, t.Hex, t.before(env.ToolHex))
+}
 
-func (t Toolchain) rebar3() ([]layers.Recipe, error) { return t.beam(env.ToolRebar3, t.Rebar3) }
+func (t Toolchain) rebar3() ([]layers.Recipe, error) {
+	return t.beam(env.ToolRebar3, t.Rebar3, t.before(env.ToolRebar3))
+}
 
-// beam compiles a tool that is BEAM code with the tools before it.
-func (t Toolchain) beam(name string, s *Source) ([]layers.Recipe, error) {
+// before names the steps that programs of the toolchain run on and that lie below
+// one of its tools.
+func (t Toolchain) before(tool string) []string {
+	run := t.run()
+	if i := slices.Index(run, tool); i >= 0 {
+		return run[:i]
+	}
+	return run
+}
+
+// beam compiles a tool that is BEAM code with the tools in over.
+func (t Toolchain) beam(name string, s *Source, over []string) ([]layers.Recipe, error) {
 	if s == nil {
 		return nil, nil
 	}
-	before := t.run()
-	c, err := t.compile(name, s, before[:slices.Index(before, name)])
+	c, err := t.compile(name, s, over)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type app struct {
 	files    map[string]string // of the project, by path
 	modes    map[string]fs.FileMode
 	env      []string // of the runs that lock it
+	timeout  time.Duration
 }
 
 // example reads a project of examples/ with a lock that the seed can serve.
@@ -83,11 +84,8 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 		return lock
 	}
 	kept := filepath.Join(k.cache, "locks", s.example+s.variant+".lock")
-	offline := start{home: k.seed, mirror: "http://127.0.0.1:1", env: s.env}
-	online := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR"), env: s.env}
-	if online.mirror == "" {
-		online.env = append(slices.Clone(s.env), "RETORT_DEBIAN_MIRROR=") // this machine's APT sources
-	}
+	offline := start{home: k.seed, mirror: "http://127.0.0.1:1", env: s.env, timeout: s.timeout}
+	online := k.online(s)
 	// The seed is shared by every run on this machine.
 	if last, err := os.ReadFile(kept); err == nil {
 		s.files["toolchain.lock"] = string(last)
@@ -110,6 +108,15 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 		t.Fatal(err)
 	}
 	return k.keep(t, s.example+s.variant, lock)
+}
+
+// online is a run of the seed's that reaches Debian's mirror.
+func (k *kit) online(s app) start {
+	o := start{home: k.seed, mirror: os.Getenv("RETORT_DEBIAN_MIRROR"), env: s.env, timeout: s.timeout}
+	if o.mirror == "" {
+		o.env = append(slices.Clone(s.env), "RETORT_DEBIAN_MIRROR=") // this machine's APT sources
+	}
+	return o
 }
 
 func (k *kit) keep(t *testing.T, name string, text []byte) []byte {

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
+)
+
+// What a patch release of OpenSSL changes, as a patch.
+const patchRelease = `--- a/VERSION.dat
++++ b/VERSION.dat
+@@ -1,4 +1,4 @@
+ MAJOR=3
+ MINOR=5
+-PATCH=7
++PATCH=99
+ PRE_RELEASE_TAG=
+`
+
+// sameBytes changes a source of which nothing gets into what is installed.
+const sameBytes = `--- a/VERSION.dat
++++ b/VERSION.dat
+@@ -1,2 +1,3 @@
+ MAJOR=3
+ MINOR=5
++
+`
+
+// toolchainCutOff compiles another OpenSSL under a toolchain that is there.
+func (k *kit) toolchainCutOff(t *testing.T) {
+	good, first := k.fromSource(t, triples[0])
+	_, paths := k.build(t, first)
+	want, before := k.layersOf(t, first), imageLayers(t, paths[1])
+
+	with := func(t *testing.T, patch string) start {
+		s := good
+		version := triples[0].openssl
+		s.manifest = strings.Replace(s.manifest, `openssl = { version = "`+version+`", `,
+			`openssl = { version = "`+version+`", patches = ["openssl.patch"], `, 1)
+		dir := folder(t)
+		write(t, filepath.Join(dir, "openssl.patch"), patch)
+		o := k.online(s)
+		o.dir = s.write(t, dir, writeOptions{})
+		k.must(t, o, "lock")
+		return o
+	}
+	states := func(t *testing.T, o start) map[string]string {
+		var steps []planStep
+		if err := json.Unmarshal([]byte(k.must(t, o, "plan", "--json").stdout), &steps); err != nil {
+			t.Fatal(err)
+		}
+		out := make(map[string]string)
+		for _, s := range steps {
+			out[s.Step] = s.State
+		}
+		return out
+	}
+	t.Run("patch release", func(t *testing.T) {
+		o := with(t, patchRelease)
+		plan := states(t, o)
+		if plan["openssl:build"] != "miss" || plan["otp:crypto"] != "waiting" || plan[env.ToolOTP] != "hit" {
+			t.Errorf("before it is compiled the plan says %v", plan)
+		}
+		_, paths := k.build(t, o)
+		after := imageLayers(t, paths[1])
+		if len(before) != len(after) {
+			t.Fatalf("layers were %q and are %q", before, after)
+		}
+		changed := 0
+		for i := range before {
+			if before[i] != after[i] {
+				changed++
+			}
+		}
+		if changed != 1 {
+			t.Errorf("%d layers of the image changed:\n%q\n%q", changed, before, after)
+		}
+		got := k.layersOf(t, o)
+		for step, layer := range want {
+			openssl := slices.Contains([]string{"openssl:build", builder.StepOpenSSL}, step)
+			if same := got[step] == layer; same == openssl {
+				t.Errorf("step %s gave the same layer: %v", step, same)
+			}
+		}
+		p := newPodman(t)
+		said := p.health(p.run("pull", "-q", "oci:"+paths[1]))
+		if !strings.HasPrefix(said.OpenSSL, "OpenSSL 3.5.99 ") {
+			t.Errorf("hello says %+v", said)
+		}
+	})
+	t.Run("same bytes", func(t *testing.T) {
+		o := with(t, sameBytes)
+		k.must(t, o, "exec", "--at", env.ToolElixir, "--", "true") // compiles OpenSSL
+		for step, state := range states(t, o) {
+			if state != "hit" {
+				t.Errorf("%s: %s, and OpenSSL has the same bytes", step, state)
+			}
+		}
+	})
+}
+
+// imageLayers are the digests of an image's layers, in an image layout.
+func imageLayers(t *testing.T, path string) []string {
+	t.Helper()
+	index, err := layout.ImageIndexFromPath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := index.IndexManifest()
+	if err != nil || len(all.Manifests) != 1 {
+		t.Fatal(all, err)
+	}
+	image, err := index.Image(all.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, l := range manifest.Layers {
+		out = append(out, l.Digest.String())
+	}
+	return out
+}
