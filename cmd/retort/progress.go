@@ -93,6 +93,17 @@ func (p *progress) event(e builder.Event) {
 		p.steps[e.Step] = s
 		p.order = append(p.order, e.Step)
 	}
+	first := s.state != e.Kind
+	if s.state != builder.Done || e.Kind != builder.Hit { // a later plan has it, because it was done
+		p.enter(s, e)
+	}
+	took := s.ended.Sub(s.since)
+	p.mu.Unlock()
+	p.report(e, first, took)
+}
+
+// enter notes where a step is now.
+func (p *progress) enter(s *stepState, e builder.Event) {
 	now := time.Now()
 	switch e.Kind {
 	case builder.Fetching:
@@ -103,11 +114,7 @@ func (p *progress) event(e builder.Event) {
 	case builder.Done, builder.Failed, builder.Hit:
 		s.ended = now
 	}
-	first := s.state != e.Kind
 	s.state = e.Kind
-	took := s.ended.Sub(s.since)
-	p.mu.Unlock()
-	p.report(e, first, took)
 }
 
 // report prints what is worth a line of its own.
