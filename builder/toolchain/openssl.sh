@@ -12,7 +12,14 @@ done
 # shellcheck disable=SC2086
 CFLAGS=$cflags LDFLAGS=$ldflags perl ./Configure "$target" --prefix=/usr --libdir="$libdir" --openssldir=/etc/ssl \
   "$kind" no-tests $options
-make -s -j"$jobs" build_libs
-make -s -j"$jobs" build_modules
-make -s DESTDIR="$PWD/out" install_dev install_modules
+libs=
+if [ "$kind" = shared ]; then # archives would have each file compiled once more
+  libs='LIBS= INSTALL_LIBS='
+fi
+# shellcheck disable=SC2086
+for part in build_libs build_modules; do
+  make -s -j"$jobs" $libs $part
+done
+# shellcheck disable=SC2086
+make -s $libs DESTDIR="$PWD/out" install_dev install_modules
 install -D -m 644 LICENSE.txt out/usr/share/doc/openssl-source/copyright

@@ -3,6 +3,9 @@
 cflags=$1 ldflags=$2
 shift 2
 export ERL_TOP="$PWD" CFLAGS="$cflags" CXXFLAGS="$cflags" LDFLAGS="$ldflags"
+# What configure takes for libraries of native code, and the linker's flags, which
+# most of them lack otherwise. It wants all three or none.
+export DED_LD="${CC:-gcc}" DED_LDFLAGS="-shared -Wl,-Bsymbolic $ldflags" DED_LD_FLAG_RUNTIME_LIBRARY_PATH=-Wl,-R
 ./configure --prefix=/usr --enable-jit --enable-deterministic-build --with-ssl=no "$@"
 # Only the native code needs OpenSSL: what is in Erlang is compiled in any case. (With
 # --without-ssl the application ssl would be left out.)

@@ -1,6 +1,7 @@
 # Compiles the native code of OTP's application crypto and installs it below out.
 # Arguments: flags of the compiler, of the linker, options of configure; jobs=N.
 export ERL_TOP="$PWD" CFLAGS="$1" CXXFLAGS="$1" LDFLAGS="$2"
+export DED_LD="${CC:-gcc}" DED_LDFLAGS="-shared -Wl,-Bsymbolic $2" DED_LD_FLAG_RUNTIME_LIBRARY_PATH=-Wl,-R
 shift 2
 for jobs; do :; done
 # shellcheck disable=SC2046
