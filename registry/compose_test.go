@@ -37,6 +37,7 @@ func shopRelease(t testing.TB, more ...FileOf) Tree {
 		elfFileAt("erts-15.2/bin/epmd", elf.File{Needed: []string{"libsystemd.so.0", "libc.so.6"}}),
 		elfFileAt("erts-15.2/bin/erlc", elf.File{Needed: []string{"libc.so.6"}}),
 		text("erts-15.2/include/erl_nif.h", ""),
+		text("lib/kernel-10.2/include/file.hrl", ""), program("erts-15.2/bin/erl.src", "#!/bin/sh\n"),
 		text("lib/kernel-10.2/ebin/kernel.app", ""), text("lib/elixir-1.18.3/ebin/elixir.app", ""),
 		text("lib/jason-1.4.0-rc.1/ebin/jason.app", ""), text("lib/shop-0.1.0/ebin/shop.app", ""),
 		text("releases/COOKIE", "secret"), text("releases/start_erl.data", "15.2 0.1.0"),

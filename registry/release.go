@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -299,11 +300,16 @@ func environment(vars map[string]string) []string {
 
 // clean is the release as an image holds it: owned by root, modes by the
 // executable bit, without the cookie, Windows scripts and build tools. epmd
-// goes where no distribution is started that would start it.
+// goes where no distribution is started that would start it, and headers where
+// the release has no Mix that would compile something while it runs.
 func (r release) clean(t Tree, keepEpmd bool) (Tree, error) {
 	bin := "erts-" + r.erts + "/bin/"
+	compiles := slices.ContainsFunc(t.Entries(), func(e tarball.Entry) bool { return strings.HasPrefix(e.Path, "lib/mix-") })
 	return Edit(t, func(e tarball.Entry) (tarball.Entry, bool) {
-		if tool, ok := strings.CutPrefix(e.Path, bin); ok && (buildTools[tool] || tool == "epmd" && !keepEpmd) {
+		if tool, ok := strings.CutPrefix(e.Path, bin); ok && (buildTools[tool] || path.Ext(tool) == ".src" || tool == "epmd" && !keepEpmd) {
+			return e, false
+		}
+		if parts := strings.SplitN(e.Path, "/", 4); !compiles && len(parts) > 2 && parts[0] == "lib" && parts[2] == "include" {
 			return e, false
 		}
 		if e.Path == "releases/COOKIE" || e.Kind != tarball.Dir && path.Ext(e.Path) == ".bat" {

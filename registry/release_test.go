@@ -52,6 +52,13 @@ func TestComposeKeepsEpmdForDistribution(t *testing.T) {
 	}
 }
 
+func TestComposeKeepsHeadersForMix(t *testing.T) {
+	layers := listing(composed(t, shop(t, text("lib/mix-1.18.3/ebin/mix.app", ""))))
+	if !slices.Contains(layers["otp"], "app/lib/kernel-10.2/include/file.hrl") {
+		t.Errorf("what a release with Mix may compile lacks its headers: %v", layers["otp"])
+	}
+}
+
 func TestComposeSaysWhatNeedsAShell(t *testing.T) {
 	tests := map[string]FileOf{
 		"line 1: is more than":       text("releases/0.1.0/env.sh", "if [ -n \"$X\" ]; then export A=1; fi\n"),
