@@ -203,6 +203,16 @@ func checkOption(s string) (string, error) {
 	return checkText(s)
 }
 
+// checkCFlags refuses what makes code for the machine that compiles.
+func checkCFlags(s string) (string, error) {
+	for _, flag := range strings.Fields(s) {
+		if strings.HasPrefix(flag, "-m") && strings.HasSuffix(flag, "=native") {
+			return "", fmt.Errorf("%s: its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3", quote(flag))
+		}
+	}
+	return checkText(s)
+}
+
 func checkHexRepo(s string) error {
 	return problem(matches(hexRepoForm, "the name of a Hex repository, such as acme or hexpm:acme"), s)
 }

@@ -115,7 +115,7 @@ func toolchainSchema() *node {
 		}
 		if name == ToolOTP || name == ToolOpenSSL {
 			tool["configure"] = &node{kind: listKind, check: checkOption, repeat: true}
-			tool["cflags"] = texts(checkText)
+			tool["cflags"] = texts(checkCFlags)
 			tool["ldflags"] = texts(checkText)
 		}
 		switch name {

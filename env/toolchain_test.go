@@ -126,6 +126,8 @@ func TestToolchainProblems(t *testing.T) {
 		{"keys of a source", minimal + "openssl = { version = \"3.5.7\", link = \"static\", cflags = \"-O3\" }\n",
 			`m.toml:4: toolchain.openssl.cflags: needs from = "source" for the tool: it is a package of Debian's now
 m.toml:4: toolchain.openssl.link: needs from = "source" for the tool: it is a package of Debian's now`},
+		{"processor", "[toolchain]\nfrom = \"source\"\nelixir = \"1.18\"\notp = { version = \"27\", cflags = \"-O3 -march=native\" }\n",
+			`m.toml:4: toolchain.otp.cflags: "-march=native": its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3`},
 		{"no version", minimal + "hex = { from = \"source\" }\n", `m.toml:4: toolchain.hex.version: missing: which version to take`},
 		{"key of another tool", "[toolchain]\nfrom = \"source\"\notp = \"27\"\nelixir = { version = \"1.18\", without = [\"wx\"] }\n",
 			`m.toml:4: toolchain.elixir.without: unknown key: known here are from, patches, path, sha256, sources, url, version`},

@@ -3,15 +3,13 @@
 # flags of the compiler, of the linker, further options of Configure; jobs=N.
 target=$1 libdir=$2 kind=$3 cflags=$4 ldflags=$5
 shift 5
-for arg; do jobs=${arg#jobs=}; done
-options=
 for arg; do
-  case $arg in jobs=*) ;; *) options="$options $arg" ;; esac
+  shift
+  case $arg in jobs=*) jobs=${arg#jobs=} ;; *) set -- "$@" "$arg" ;; esac
 done
 # Modules and engines are found below the libraries; nothing runs at this place.
-# shellcheck disable=SC2086
 CFLAGS=$cflags LDFLAGS=$ldflags perl ./Configure "$target" --prefix=/usr --libdir="$libdir" --openssldir=/etc/ssl \
-  "$kind" no-tests $options
+  "$kind" no-tests "$@"
 libs=
 if [ "$kind" = shared ]; then # archives would have each file compiled once more
   libs='LIBS= INSTALL_LIBS='

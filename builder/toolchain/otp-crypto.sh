@@ -3,9 +3,11 @@
 export ERL_TOP="$PWD" CFLAGS="$1" CXXFLAGS="$1" LDFLAGS="$2"
 export DED_LD="${CC:-gcc}" DED_LDFLAGS="-shared -Wl,-Bsymbolic $2" DED_LD_FLAG_RUNTIME_LIBRARY_PATH=-Wl,-R
 shift 2
-for jobs; do :; done
-# shellcheck disable=SC2046
-(cd lib/crypto && ./configure --prefix=/usr --with-ssl=/usr --with-ssl-rpath=no $(printf '%s\n' "$@" | grep -v '^jobs='))
+for arg; do
+  shift
+  case $arg in jobs=*) jobs=${arg#jobs=} ;; *) set -- "$@" "$arg" ;; esac
+done
+(cd lib/crypto && ./configure --prefix=/usr --with-ssl=/usr --with-ssl-rpath=no "$@")
 [ ! -e lib/crypto/SKIP ] || { cat lib/crypto/SKIP; exit 1; } >&2
-make -s -C lib/crypto/c_src -j"${jobs#jobs=}" opt
+make -s -C lib/crypto/c_src -j"$jobs" opt
 make -s -C lib/crypto/c_src RELEASE_PATH="$PWD/out/usr/lib/erlang" release_spec

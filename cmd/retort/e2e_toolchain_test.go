@@ -112,6 +112,10 @@ func (k *kit) fromSource(t *testing.T, tr triple) (app, start) {
 	if said.OTP != release || !strings.HasPrefix(said.Elixir+".", tr.elixir+".") || !strings.HasPrefix(said.OpenSSL, "OpenSSL "+tr.openssl+" ") {
 		t.Errorf("hello says %+v, want %+v", said, tr)
 	}
+	version := k.must(t, o, "exec", "--", "cat", "/usr/lib/erlang/releases/"+release+"/OTP_VERSION").stdout
+	if strings.TrimSpace(version) != tr.otp {
+		t.Errorf("OTP is %s, want %s", version, tr.otp)
+	}
 	return s, o
 }
 
