@@ -192,7 +192,7 @@ func TestToolchainRequirements(t *testing.T) {
 	vm := []string{"libstdc++6", "libtinfo6", "zlib1g"}
 	debian := []string{"erlang-base", "erlang-dev", "erlang-nox"}
 	tls := []string{"libssl3t64 | libssl3", "libstdc++6", "libtinfo6", "zlib1g"}
-	otp := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "perl", "zlib1g-dev"}
+	otp := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "patch", "perl", "zlib1g-dev"}
 	for _, tt := range []struct {
 		name, in string
 		want     map[string][]string
@@ -201,14 +201,14 @@ func TestToolchainRequirements(t *testing.T) {
 			"toolchain": {"elixir", "erlang-base", "erlang-dev", "erlang-nox", "file"}, "hex": {"erlang-hex"}, "rebar3": {"rebar3"},
 		}},
 		{"all from source", minimal + "from = \"source\"\nhex = \"2\"\nrebar3 = \"3\"\nopenssl = \"3.5\"\n", map[string][]string{
-			"toolchain": sorted(vm, []string{"file"}), "otp.build": otp, "openssl.build": {"gcc", "libc6-dev", "make", "perl"},
-			"elixir.build": {"make"}, "hex.build": {"make"}, "rebar3.build": {"make"},
+			"toolchain": sorted(vm, []string{"file"}), "otp.build": otp, "openssl.build": {"gcc", "libc6-dev", "make", "patch", "perl"},
+			"elixir.build": {"make", "patch"}, "hex.build": {"make", "patch"}, "rebar3.build": {"make", "patch"},
 		}},
 		{"OTP alone", "[toolchain]\notp = { version = \"27\", from = \"source\" }\nelixir = \"1.18\"\n", map[string][]string{
 			"toolchain": sorted(tls, []string{"file"}), "otp.build": sorted(otp, []string{"libssl-dev"}), "elixir": {"elixir"},
 		}},
 		{"Elixir alone", "[toolchain]\notp = \"27\"\nelixir = { version = \"1.18\", from = \"source\" }\n", map[string][]string{
-			"toolchain": sorted(debian, []string{"file"}), "elixir.build": {"make"},
+			"toolchain": sorted(debian, []string{"file"}), "elixir.build": {"make", "patch"},
 		}},
 	} {
 		c := config(t, parse(t, tt.in+"[base]\npackages = [\"file\"]\n"), LinuxAMD64, "")
