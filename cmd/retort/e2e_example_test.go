@@ -83,7 +83,7 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 	if lock := k.locks[s.example+s.variant]; lock != nil {
 		return lock
 	}
-	kept := filepath.Join(k.cache, "locks", s.example+s.variant+".lock")
+	kept := k.keptLock(s)
 	offline := start{home: k.seed, mirror: "http://127.0.0.1:1", env: s.env, timeout: s.timeout}
 	online := k.online(s)
 	// The seed is shared by every run on this machine.
@@ -108,6 +108,11 @@ func (k *kit) lock(t *testing.T, s app) []byte {
 		t.Fatal(err)
 	}
 	return k.keep(t, s.example+s.variant, lock)
+}
+
+// keptLock is where the lock of the last run is.
+func (k *kit) keptLock(s app) string {
+	return filepath.Join(k.cache, "locks", s.example+s.variant+".lock")
 }
 
 // online is a run of the seed's that reaches Debian's mirror.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -33,6 +34,8 @@ type kit struct {
 	primed map[string]string // by example: a RETORT_HOME with the toolchain unpacked
 	mirror *mirror
 	npm    string // the npm registry; nothing listens where it would be if ""
+
+	toolchain func() error // waits for what compileToolchain began
 }
 
 // TestE2E is every end-to-end test; one of them is
@@ -42,6 +45,9 @@ func TestE2E(t *testing.T) {
 		t.Skip("builds real releases with Debian's packages: set RETORT_E2E=1")
 	}
 	k := newKit(t)
+	if flag.Lookup("test.run").Value.String() == "" {
+		k.toolchain = k.compileToolchain(t)
+	}
 	t.Run("Matrix", k.testMatrix)
 	t.Run("Year", k.testYear)
 	t.Run("Clock", k.testClock)
@@ -192,7 +198,7 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 		}
 		text += fmt.Sprintf("[hex]\nmirror = %q\npublic_key = %q\n", url, key)
 	}
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+	if err := replaceFile(config, []byte(text)); err != nil { // others may read it now
 		return nil, err
 	}
 	registry := k.npm
