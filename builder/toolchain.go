@@ -149,11 +149,17 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 	c.work = append(c.work, stepOTPConfigure)
 	c.run(env.ToolOTP, "otp", "out")
 	c.last().Jobs = true
-	c.over = append(c.over, t.dev()...)
 	ssl := "--enable-dynamic-ssl-lib"
-	if t.OpenSSL != nil && t.OpenSSL.Static {
+	switch {
+	case t.OpenSSL == nil: // the suite's, which OTP itself does without
+		if c.root, err = t.Root(env.ToolCrypto); err != nil {
+			return nil, err
+		}
+		c.recipes, c.over = append(c.recipes, c.root.Recipes...), []string{c.root.Config}
+	case t.OpenSSL.Static:
 		ssl = "--disable-dynamic-ssl-lib"
 	}
+	c.over = append(c.over, t.dev()...)
 	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat(flags, []string{ssl}, options)...)
 	c.last().Jobs = true
 	return c.recipes, nil

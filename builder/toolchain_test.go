@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/retort-build/retort/env"
@@ -97,6 +98,20 @@ func TestToolchainStatic(t *testing.T) {
 	r, _ := plan.Recipe(stepOTPCrypto)
 	if !slices.Contains(r.Argv, "--disable-dynamic-ssl-lib") {
 		t.Errorf("crypto is linked dynamically: %q", r.Argv)
+	}
+}
+
+// The suite's OpenSSL is there where crypto compiles, and OTP is the same with
+// either.
+func TestToolchainOnOpenSSLOfTheSuite(t *testing.T) {
+	plan := toolchainPlan(t, compiled(func(tc *Toolchain) { tc.OpenSSL = nil }))
+	if !reaches(t, plan, stepOTPCrypto, "configure:crypto") || reaches(t, plan, env.ToolOTP, "configure:crypto") {
+		t.Error("not crypto alone has the suite's OpenSSL")
+	}
+	without, _ := plan.Recipe(env.ToolOTP)
+	with, _ := toolchainPlan(t, compiled(nil)).Recipe(env.ToolOTP)
+	if diff := cmp.Diff(with, without); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -110,7 +110,7 @@ func (t Toolchain) requirements() map[string][]string {
 	build := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "patch", "perl", "zlib1g-dev"}
 	if !t.OpenSSL.FromSource() {
 		sets[SetToolchain] = sorted(VMPackages, []string{cryptoPackage})
-		build = sorted(build, []string{"libssl-dev"})
+		sets[ToolBuildSet(ToolCrypto)] = sorted(build, []string{"libssl-dev"})
 	}
 	sets[ToolBuildSet(ToolOTP)] = build
 	if asked(t.Elixir) {

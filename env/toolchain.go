@@ -20,6 +20,10 @@ const (
 	ToolOpenSSL = "openssl"
 	ToolHex     = "hex"
 	ToolRebar3  = "rebar3"
+
+	// ToolCrypto is OTP's native code for OpenSSL, as far as it needs packages of
+	// its own. No manifest names it.
+	ToolCrypto = "crypto"
 )
 
 // ToolNames lists the tools of a toolchain, each after those it is built with.

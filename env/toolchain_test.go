@@ -205,7 +205,7 @@ func TestToolchainRequirements(t *testing.T) {
 			"elixir.build": {"make", "patch"}, "hex.build": {"make", "patch"}, "rebar3.build": {"make", "patch"},
 		}},
 		{"OTP alone", "[toolchain]\notp = { version = \"27\", from = \"source\" }\nelixir = \"1.18\"\n", map[string][]string{
-			"toolchain": sorted(tls, []string{"file"}), "otp.build": sorted(otp, []string{"libssl-dev"}), "elixir": {"elixir"},
+			"toolchain": sorted(tls, []string{"file"}), "otp.build": otp, "crypto.build": sorted(otp, []string{"libssl-dev"}), "elixir": {"elixir"},
 		}},
 		{"Elixir alone", "[toolchain]\notp = \"27\"\nelixir = { version = \"1.18\", from = \"source\" }\n", map[string][]string{
 			"toolchain": sorted(debian, []string{"file"}), "elixir.build": {"make", "patch"},

@@ -10,3 +10,5 @@ export DED_LD="${CC:-gcc}" DED_LDFLAGS="-shared -Wl,-Bsymbolic $ldflags" DED_LD_
 # Only the native code needs OpenSSL: what is in Erlang is compiled in any case. (With
 # --without-ssl the application ssl would be left out.)
 rm -f lib/crypto/SKIP lib/ssl/SKIP lib/ssh/SKIP
+# Names of temporary files are in them, and they would have all of OTP compiled again.
+find . -name config.log -delete

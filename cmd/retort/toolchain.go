@@ -23,7 +23,7 @@ func (w *workspace) toolchain(p env.Platform) (builder.Toolchain, error) {
 	suite := w.config.Base.Suite
 	t := builder.Toolchain{Platform: p, Root: func(tool string) (layers.RootFS, error) {
 		roots := slices.Concat(w.set(env.SetEssential), w.set(env.ToolBuildSet(tool)))
-		if !slices.Contains([]string{env.ToolOTP, env.ToolOpenSSL}, tool) {
+		if !slices.Contains([]string{env.ToolOTP, env.ToolCrypto, env.ToolOpenSSL}, tool) {
 			roots = slices.Concat(roots, w.set(env.SetToolchain), w.set(env.SetElixir))
 		}
 		return layers.Toolchain(w.lock, p, suite, "configure:"+tool, roots)
