@@ -149,6 +149,7 @@ func (k *kit) testToolchain(t *testing.T) {
 	}
 	if len(chosen) > 1 {
 		t.Run("cut off", k.toolchainCutOff)
+		t.Run("matrix", k.toolchainMatrix)
 	}
 	t.Run("refused", k.toolchainRefused)
 }
