@@ -72,7 +72,7 @@ func (t triple) app(tb testing.TB) app {
 	s.variant = "-" + t.String()
 	s.timeout = toolchainTimeout
 	s.manifest = strings.Join([]string{
-		`platforms = ["linux/amd64"]`,
+		fmt.Sprintf("platforms = [%q]", native()),
 		`[toolchain]`,
 		t.tool(env.ToolOTP, t.otp, "without = "+unusedApps),
 		t.tool(env.ToolElixir, t.elixir, "patches = []"),
