@@ -58,16 +58,30 @@ type Toolchain struct {
 	Rebar3  *Source
 }
 
-// Run names the steps that lie over the packages wherever a program of the
-// toolchain runs, lowest first; Dev those where native code is compiled, too.
-func (t Toolchain) run() []string {
+// vm names the steps of a virtual machine that runs, lowest first.
+func (t Toolchain) vm() []string {
 	var out []string
-	if t.OpenSSL != nil && !t.OpenSSL.Static {
+	if t.OpenSSL != nil {
 		out = append(out, StepOpenSSL)
 	}
 	if t.OTP != nil {
-		out = append(out, env.ToolOTP, stepOTPCrypto)
+		out = append(out, env.ToolOTP)
 	}
+	if t.crypto() {
+		out = append(out, stepOTPCrypto)
+	}
+	return out
+}
+
+// crypto reports whether OTP's application crypto is compiled.
+func (t Toolchain) crypto() bool {
+	return t.OTP != nil && !slices.Contains(t.OTP.Without, "crypto")
+}
+
+// run names the steps that lie over the packages wherever a program of the
+// toolchain runs, lowest first; dev those where native code is compiled, too.
+func (t Toolchain) run() []string {
+	out := t.vm()
 	for _, tool := range []struct {
 		name   string
 		source *Source
@@ -117,9 +131,7 @@ func (t Toolchain) openssl() ([]layers.Recipe, error) {
 	c.last().Jobs = true
 	c.work = []string{stepOpenSSLBuild}
 	c.run(stepOpenSSLDev, "openssl-dev", "dev", libdir)
-	if !s.Static {
-		c.run(StepOpenSSL, "openssl-run", "run", libdir)
-	}
+	c.run(StepOpenSSL, "openssl-run", "run", libdir, kind)
 	return c.recipes, nil
 }
 
@@ -141,14 +153,13 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 		return nil, err
 	}
 	flags := []string{s.cflags(), s.ldflags()}
-	options := slices.Clone(s.Configure)
-	for _, app := range s.Without {
-		options = append(options, "--without-"+app)
-	}
-	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat(flags, options)...)
+	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat(flags, []string{strings.Join(s.Without, " ")}, s.Configure)...)
 	c.work = append(c.work, stepOTPConfigure)
 	c.run(env.ToolOTP, "otp", "out")
 	c.last().Jobs = true
+	if !t.crypto() {
+		return c.recipes, nil
+	}
 	ssl := "--enable-dynamic-ssl-lib"
 	switch {
 	case t.OpenSSL == nil: // the suite's, which OTP itself does without
@@ -159,8 +170,10 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 	case t.OpenSSL.Static:
 		ssl = "--disable-dynamic-ssl-lib"
 	}
-	c.over = append(c.over, t.dev()...)
-	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat(flags, []string{ssl}, options)...)
+	if t.OpenSSL != nil {
+		c.over = append(c.over, StepOpenSSL, stepOpenSSLDev)
+	}
+	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat(flags, []string{ssl}, s.Configure)...)
 	c.last().Jobs = true
 	return c.recipes, nil
 }
@@ -174,21 +187,15 @@ func (t Toolchain) elixir() ([]layers.Recipe, error) {
 }
 
 func (t Toolchain) hex() ([]layers.Recipe, error) {
-	return t.beam(env.ToolHex, t.Hex, t.before(env.ToolHex))
+	over := t.vm()
+	if t.Elixir != nil {
+		over = append(over, env.ToolElixir)
+	}
+	return t.beam(env.ToolHex, t.Hex, over)
 }
 
 func (t Toolchain) rebar3() ([]layers.Recipe, error) {
-	return t.beam(env.ToolRebar3, t.Rebar3, t.before(env.ToolRebar3))
-}
-
-// before names the steps that programs of the toolchain run on and that lie below
-// one of its tools.
-func (t Toolchain) before(tool string) []string {
-	run := t.run()
-	if i := slices.Index(run, tool); i >= 0 {
-		return run[:i]
-	}
-	return run
+	return t.beam(env.ToolRebar3, t.Rebar3, t.vm())
 }
 
 // beam compiles a tool that is BEAM code with the tools in over.
@@ -233,8 +240,8 @@ func (t Toolchain) compile(tool string, s *Source, over []string) (*toolSteps, e
 		patches := filesRecipe("patches:"+tool, s.Patches)
 		c.recipes = append(c.recipes, patches)
 		c.work = append(c.work, patches.Name)
-		c.run("patch:"+tool, "patch", ".", pathsOf(s.Patches)...)
-		c.work = []string{source.Name, "patch:" + tool}
+		c.run("patch:"+tool, "patch", "out", pathsOf(s.Patches)...)
+		c.work = []string{"patch:" + tool}
 	}
 	return c, nil
 }

@@ -67,13 +67,14 @@ func TestToolchainSteps(t *testing.T) {
 	}{
 		{"otp", SourceStep(env.ToolOpenSSL), false},
 		{stepOTPCrypto, stepOpenSSLDev, true},
-		{stepOTPCrypto, StepOpenSSL, false},
+		{stepOTPCrypto, StepOpenSSL, true}, // which it is linked with
 		{env.ToolElixir, env.ToolOTP, true},
 		{env.ToolElixir, SourceStep(env.ToolOpenSSL), false},
 		{env.ToolHex, stepOTPCrypto, true},
 		{env.ToolHex, env.ToolElixir, true},
 		{env.ToolElixir, env.ToolHex, false},
 		{env.ToolRebar3, env.ToolOTP, true},
+		{env.ToolRebar3, env.ToolElixir, false},
 	} {
 		if got := reaches(t, plan, tt.step, tt.other); got != tt.want {
 			t.Errorf("%s depends on %s: %v, want %v", tt.step, tt.other, got, tt.want)
@@ -92,8 +93,8 @@ func TestToolchainSteps(t *testing.T) {
 func TestToolchainStatic(t *testing.T) {
 	tc := compiled(func(tc *Toolchain) { tc.OpenSSL.Static = true })
 	plan := toolchainPlan(t, tc)
-	if _, ok := plan.Recipe(StepOpenSSL); ok || slices.Contains(tc.run(), StepOpenSSL) {
-		t.Error("there are libraries to load of an OpenSSL that is linked statically")
+	if r, _ := plan.Recipe(StepOpenSSL); !slices.Contains(r.Argv, "no-shared") {
+		t.Errorf("there are libraries to load of an OpenSSL that is linked statically: %q", r.Argv)
 	}
 	r, _ := plan.Recipe(stepOTPCrypto)
 	if !slices.Contains(r.Argv, "--disable-dynamic-ssl-lib") {
@@ -124,11 +125,14 @@ func TestToolchainOptions(t *testing.T) {
 	plan := toolchainPlan(t, tc)
 	for _, step := range []string{stepOTPConfigure, stepOTPCrypto} {
 		r, _ := plan.Recipe(step)
-		for _, want := range []string{"--without-wx", "--without-megaco", "--with-microstate-accounting=extra", defaultCFlags + " -O3"} {
+		for _, want := range []string{"--with-microstate-accounting=extra", defaultCFlags + " -O3"} {
 			if !slices.Contains(r.Argv, want) {
 				t.Errorf("%s lacks %q: %q", step, want, r.Argv)
 			}
 		}
+	}
+	if r, _ := plan.Recipe(stepOTPConfigure); !slices.Contains(r.Argv, "wx megaco") {
+		t.Errorf("nothing is left out: %q", r.Argv)
 	}
 	for _, step := range []string{stepOTPConfigure, env.ToolOTP, stepOTPCrypto} {
 		if !reaches(t, plan, step, "patch:otp") {
@@ -138,6 +142,13 @@ func TestToolchainOptions(t *testing.T) {
 	patch, _ := plan.Recipe("patch:otp")
 	if !slices.Equal(patch.Argv[len(patch.Argv)-2:], []string{PatchFolder + "/000-a.patch", PatchFolder + "/001-b.patch"}) {
 		t.Errorf("patches in the order %q", patch.Argv)
+	}
+}
+
+func TestToolchainWithoutCrypto(t *testing.T) {
+	tc := compiled(func(tc *Toolchain) { tc.OTP.Without = []string{"crypto", "ssl"} })
+	if _, ok := toolchainPlan(t, tc).Recipe(stepOTPCrypto); ok || slices.Contains(tc.run(), stepOTPCrypto) {
+		t.Error("native code of an application that is left out is compiled")
 	}
 }
 

@@ -200,11 +200,11 @@ func checkOption(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("empty: want an option, such as --disable-jit")
 	}
-	return checkText(s)
+	return checkFlags(s)
 }
 
-// checkCFlags refuses what makes code for the machine that compiles.
-func checkCFlags(s string) (string, error) {
+// checkFlags refuses what makes code for the machine that compiles.
+func checkFlags(s string) (string, error) {
 	for _, flag := range strings.Fields(s) {
 		if strings.HasPrefix(flag, "-m") && strings.HasSuffix(flag, "=native") {
 			return "", fmt.Errorf("%s: its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3", quote(flag))

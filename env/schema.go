@@ -115,8 +115,8 @@ func toolchainSchema() *node {
 		}
 		if name == ToolOTP || name == ToolOpenSSL {
 			tool["configure"] = &node{kind: listKind, check: checkOption, repeat: true}
-			tool["cflags"] = texts(checkCFlags)
-			tool["ldflags"] = texts(checkText)
+			tool["cflags"] = texts(checkFlags)
+			tool["ldflags"] = texts(checkFlags)
 		}
 		switch name {
 		case ToolOTP:

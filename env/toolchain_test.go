@@ -128,6 +128,9 @@ func TestToolchainProblems(t *testing.T) {
 m.toml:4: toolchain.openssl.link: needs from = "source" for the tool: it is a package of Debian's now`},
 		{"processor", "[toolchain]\nfrom = \"source\"\nelixir = \"1.18\"\notp = { version = \"27\", cflags = \"-O3 -march=native\" }\n",
 			`m.toml:4: toolchain.otp.cflags: "-march=native": its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3`},
+		{"processor of an option", "[toolchain]\nfrom = \"source\"\nelixir = \"1.18\"\notp = { version = \"27\", ldflags = \"-mtune=native\" }\nopenssl = { version = \"3\", configure = [\"-mcpu=native\"] }\n",
+			`m.toml:4: toolchain.otp.ldflags: "-mtune=native": its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3
+m.toml:5: toolchain.openssl.configure[0]: "-mcpu=native": its result depends on the machine that compiles: name a processor, such as -march=x86-64-v3`},
 		{"no version", minimal + "hex = { from = \"source\" }\n", `m.toml:4: toolchain.hex.version: missing: which version to take`},
 		{"key of another tool", "[toolchain]\nfrom = \"source\"\notp = \"27\"\nelixir = { version = \"1.18\", without = [\"wx\"] }\n",
 			`m.toml:4: toolchain.elixir.without: unknown key: known here are from, patches, path, sha256, sources, url, version`},

@@ -177,13 +177,13 @@ func TestComposeTakesWhatIsItsOwn(t *testing.T) {
 		rt := shop(t, elfFileAt("lib/crypto-5.5/priv/lib/crypto.so", elf.File{Needed: []string{"libcrypto.so.3"}}))
 		own := Package{Name: "openssl-source", Version: version, Own: true, Tree: mustFiles(t,
 			elfFileAt(triplet+"libcrypto.so.3", elf.File{Soname: crypto.Soname, Needed: []string{"libc.so.6"}}),
-			text(triplet+"ossl-modules/legacy.so", version), text("usr/share/doc/openssl-source/copyright", "Apache "+version))}
+			elfFileAt(triplet+"libssl.so.3", elf.File{Soname: "libssl.so.3"}), text(triplet+"ossl-modules/legacy.so", version), text("usr/share/doc/openssl-source/copyright", "Apache "+version))}
 		rt.Packages = append(rt.Packages, debian(t, "libssl3t64", "3.5.1", elfFileAt(triplet+"libcrypto.so.3", crypto)), own)
 		return composed(t, rt)
 	}
 	c := with("3.5.7")
 	layers := listing(c)
-	want := []string{"usr/lib/x86_64-linux-gnu/libcrypto.so.3", "usr/share/doc/openssl-source/copyright"}
+	want := []string{triplet + "libcrypto.so.3", triplet + "ossl-modules/legacy.so", "usr/share/doc/openssl-source/copyright"}
 	if diff := cmp.Diff(want, layers["openssl-source"]); diff != "" {
 		t.Error(diff)
 	}
@@ -195,6 +195,25 @@ func TestComposeTakesWhatIsItsOwn(t *testing.T) {
 		same := cmp.Equal(held(t, l.Tree), held(t, other.Layers[i].Tree))
 		if same != (l.Name != "openssl-source") {
 			t.Errorf("layer %s of another OpenSSL is the same: %v", l.Name, same)
+		}
+	}
+}
+
+// What is linked statically has its licence in the image, and what nothing loads
+// has nothing there.
+func TestComposeTakesLicenceOfWhatIsLinkedIn(t *testing.T) {
+	licence := text("usr/share/doc/openssl-source/copyright", "Apache")
+	for _, tt := range []struct {
+		files []FileOf
+		want  []string
+	}{
+		{[]FileOf{licence}, []string{licence.Path}},
+		{[]FileOf{licence, elfFileAt(triplet+"libcrypto.so.3", elf.File{Soname: "libcrypto.so.3"})}, nil},
+	} {
+		rt := shop(t)
+		rt.Packages = append(rt.Packages, Package{Name: "openssl-source", Version: "3.5.7", Own: true, Tree: mustFiles(t, tt.files...)})
+		if diff := cmp.Diff(tt.want, listing(composed(t, rt))["openssl-source"]); diff != "" {
+			t.Error(diff)
 		}
 	}
 }

@@ -234,10 +234,30 @@ func (f *packageFiles) split(rt Runtime, root *sysroot, links []FileOf) error {
 	return err
 }
 
+// loads reports whether a package that was compiled for the image has a part in
+// it: a library that is used, or none at all, being part of what uses it. Then its
+// licence and the modules that its libraries open come along.
+func loads(t Tree, used func(tarball.Entry) bool) bool {
+	libraries := false
+	for _, e := range t.Entries() {
+		if e.Kind != tarball.Dir && used(e) {
+			return true
+		}
+		libraries = libraries || isLibrary(e.Path)
+	}
+	return !libraries
+}
+
+func isLibrary(p string) bool {
+	name := path.Base(p)
+	return strings.HasPrefix(name, "lib") && strings.Contains(name, ".so")
+}
+
 // part is what an image takes of one package. Licence and record come along if
 // anything else does.
 func part(p Package, used func(tarball.Entry) bool, documented bool) (Tree, Included, error) {
 	in := Included{Name: p.Name, Version: p.Version, Whole: p.Whole}
+	modules := p.Own && loads(p.Tree, used)
 	take := func(e tarball.Entry) bool {
 		if isRecord(p.Name, e.Path) {
 			return false
@@ -248,6 +268,9 @@ func part(p Package, used func(tarball.Entry) bool, documented bool) (Tree, Incl
 		if p.Name == "ca-certificates" && (strings.HasPrefix(e.Path, bundleSource) || e.Path == "etc/ca-certificates.conf") {
 			return false // the bundle has them
 		}
+		if modules && e.Kind != tarball.Dir && !isLibrary(e.Path) {
+			return true
+		}
 		return p.Whole && slim(e) || e.Kind != tarball.Dir && (used(e) || alwaysNeeds(p.Name, e.Path))
 	}
 	for _, e := range p.Tree.Entries() {
@@ -257,9 +280,9 @@ func part(p Package, used func(tarball.Entry) bool, documented bool) (Tree, Incl
 		}
 	}
 	bundled := p.Name == "ca-certificates"
-	with := in.Files > 0 || documented || bundled
-	if bundled && in.Files == 0 {
-		in.Files = 1 // the bundle
+	with := in.Files > 0 || documented || bundled || modules
+	if (bundled || modules) && in.Files == 0 {
+		in.Files = 1 // the bundle, or the licence of what is linked in
 	}
 	t, err := Filter(p.Tree, func(e tarball.Entry) bool {
 		return take(e) || with && e.Kind != tarball.Dir && isRecord(p.Name, e.Path)

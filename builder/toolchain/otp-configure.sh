@@ -1,7 +1,12 @@
 # Configures Erlang/OTP without OpenSSL: crypto's native code is a step of its own.
-# Arguments: flags of the compiler, of the linker, options of configure.
-cflags=$1 ldflags=$2
-shift 2
+# Arguments: flags of the compiler, of the linker, applications to leave out,
+# options of configure.
+cflags=$1 ldflags=$2 without=$3
+shift 3
+for app in $without; do
+  [ -d "lib/$app" ] || { echo "toolchain.otp.without: this OTP has no application $app" >&2; exit 1; }
+  set -- "$@" "--without-$app"
+done
 export ERL_TOP="$PWD" CFLAGS="$cflags" CXXFLAGS="$cflags" LDFLAGS="$ldflags"
 # What configure takes for libraries of native code, and the linker's flags, which
 # most of them lack otherwise. It wants all three or none.

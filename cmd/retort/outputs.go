@@ -281,8 +281,13 @@ func (s *session) outputRecord(built builder.Built, dir string, format registry.
 		Created  int64
 		Revision string
 		Packages []env.Package
+		Sources  []env.Source
+		OpenSSL  digest.Digest // of the libraries, if they are compiled
 		Program  string
-	}{format, built.Release.DiffID, built.Version, s.config, at.time.Unix(), at.revision, s.lock.Packages, versionText()})
+	}{
+		format, built.Release.DiffID, built.Version, s.config, at.time.Unix(), at.revision,
+		s.lock.Packages, s.lock.Sources, built.Layers[builder.StepOpenSSL].DiffID, versionText(),
+	})
 	if err != nil {
 		return outputRecord{} // cannot happen: plain data; an empty record matches nothing
 	}
