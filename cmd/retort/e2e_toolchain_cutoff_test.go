@@ -24,19 +24,26 @@ const patchRelease = `--- a/VERSION.dat
  PRE_RELEASE_TAG=
 `
 
-// sameBytes changes a source of which nothing gets into what is installed.
-const sameBytes = `--- a/VERSION.dat
+// sameBytes changes and renames sources of which nothing gets into what is
+// installed.
+const sameBytes = `diff --git a/VERSION.dat b/VERSION.dat
+--- a/VERSION.dat
 +++ b/VERSION.dat
 @@ -1,2 +1,3 @@
  MAJOR=3
  MINOR=5
 +
+diff --git a/HACKING.md b/doc/HACKING.md
+similarity index 100%
+rename from HACKING.md
+rename to doc/HACKING.md
 `
 
 // toolchainCutOff compiles another OpenSSL under a toolchain that is there.
 func (k *kit) toolchainCutOff(t *testing.T) {
 	good, first := k.fromSource(t, triples[0])
-	_, paths := k.build(t, first)
+	out := folder(t) // of all builds: a file there must not pass for another's
+	_, paths := k.build(t, first, "-o", out)
 	want, before := k.layersOf(t, first), imageLayers(t, paths[1])
 
 	with := func(t *testing.T, patch string) start {
@@ -68,7 +75,7 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 		if plan["openssl:build"] != "miss" || plan["otp:crypto"] != "waiting" || plan[env.ToolOTP] != "hit" {
 			t.Errorf("before it is compiled the plan says %v", plan)
 		}
-		_, paths := k.build(t, o)
+		_, paths := k.build(t, o, "-o", out)
 		after := imageLayers(t, paths[1])
 		if len(before) != len(after) {
 			t.Fatalf("layers were %q and are %q", before, after)
@@ -97,7 +104,7 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 	})
 	t.Run("same bytes", func(t *testing.T) {
 		o := with(t, sameBytes)
-		k.must(t, o, "exec", "--at", env.ToolElixir, "--", "true") // compiles OpenSSL
+		k.must(t, o, "exec", "--at", builder.StepProject, "--", "true") // compiles OpenSSL
 		for step, state := range states(t, o) {
 			if state != "hit" {
 				t.Errorf("%s: %s, and OpenSSL has the same bytes", step, state)

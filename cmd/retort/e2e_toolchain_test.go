@@ -22,11 +22,11 @@ type triple struct {
 	otp, elixir, openssl string
 	suite                string   // trixie, if it is ""
 	packages             []string // tools that are Debian's
-	link                 string
+	link, hex            string
 }
 
 var triples = []triple{
-	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.5.7"},
+	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.5.7", hex: "2.0.6"},
 	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.5.7", link: env.LinkStatic},
 	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.0.20"},
 	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.6.3"},
@@ -39,17 +39,15 @@ var triples = []triple{
 	{otp: "29.1.1", elixir: "1.20", openssl: "3.6.3", suite: "forky", packages: []string{env.ToolElixir}},
 	{otp: "29.1.1", elixir: "1.20", openssl: "3.5.7", suite: "forky", packages: []string{env.ToolElixir}},
 	{otp: "29.1.1", elixir: "1.20", openssl: "3.0.20", suite: "forky", packages: []string{env.ToolElixir}},
+	{otp: "25.2.3", elixir: "1.14.0", openssl: "3.0.20", suite: "bookworm"},
 	{otp: "27.3.4.1", elixir: "1.18.3", openssl: "3.5", packages: []string{env.ToolOpenSSL}},
 	{otp: "27", elixir: "1.18.3", openssl: "3.5", packages: []string{env.ToolOTP, env.ToolOpenSSL}},
 	{otp: "27.3.4.1", elixir: "1.18", openssl: "3.5", packages: []string{env.ToolElixir, env.ToolOpenSSL}},
 }
 
 func (t triple) String() string {
-	parts := []string{t.otp, t.elixir, t.openssl}
-	if t.link != "" {
-		parts = append(parts, t.link)
-	}
-	return strings.Join(append(parts, t.packages...), "-")
+	parts := append([]string{t.otp, t.elixir, t.openssl, t.link, t.hex, t.suite}, t.packages...)
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "-")
 }
 
 // tool is a tool in the manifest; more is what else there is to say of its source.
@@ -71,12 +69,17 @@ func (t triple) app(tb testing.TB) app {
 	}
 	s.variant = "-" + t.String()
 	s.timeout = toolchainTimeout
+	hex := ""
+	if t.hex != "" {
+		hex = fmt.Sprintf("hex = %q", t.hex)
+	}
 	s.manifest = strings.Join([]string{
 		fmt.Sprintf("platforms = [%q]", native()),
 		`[toolchain]`,
 		t.tool(env.ToolOTP, t.otp, "without = "+unusedApps),
 		t.tool(env.ToolElixir, t.elixir, "patches = []"),
 		t.tool(env.ToolOpenSSL, t.openssl, fmt.Sprintf("link = %q", cmp.Or(t.link, env.LinkDynamic))),
+		hex,
 		`from = "source"`,
 		`sources = ["debian"]`,
 		`[base]`,
@@ -171,6 +174,12 @@ func (k *kit) fromSource(t *testing.T, tr triple) (app, start) {
 	version := k.must(t, o, "exec", "--", "cat", "/usr/lib/erlang/releases/"+release+"/OTP_VERSION").stdout
 	if !isVersion(version, tr.otp) {
 		t.Errorf("OTP is %s, want %s", version, tr.otp)
+	}
+	if tr.hex == "" {
+		return s, o
+	}
+	if r := k.must(t, o, "exec", "--", "mix", "hex.info"); !strings.Contains(r.stdout, tr.hex) {
+		t.Errorf("Hex is %s, want %s", r, tr.hex)
 	}
 	return s, o
 }
