@@ -256,13 +256,20 @@ func (w *workspace) imagePackages(suite string) ([]layers.Recipe, error) {
 	return out, nil
 }
 
-// set returns the root packages of a set, as the target has it.
+// set returns the root packages of a set, as the target has it. The lock has a
+// set of the target's own where it differs from the plain build's, and neither
+// where the target does not ask for any.
 func (w *workspace) set(name string) []string {
 	sets := w.lock.Sets[w.config.Platform]
-	if w.config.Target != "" {
-		if roots, ok := sets[targetSet(w.config.Target, name)]; ok {
-			return roots
-		}
+	if w.config.Target == "" {
+		return sets[name]
+	}
+	if roots, ok := sets[targetSet(w.config.Target, name)]; ok {
+		return roots
+	}
+	_, asked := w.config.Requirements()[name]
+	if !asked && name != env.SetEssential && name != env.SetGit { // which no manifest asks for
+		return nil
 	}
 	return sets[name]
 }
