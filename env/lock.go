@@ -68,5 +68,11 @@ type Package struct {
 // Closure returns the packages of a platform that the named roots need, roots
 // included, in lock order. A root that the lock lacks is an error.
 func (l *Lock) Closure(p Platform, roots ...string) ([]Package, error) {
-	return closure(l.Packages, p, roots)
+	return l.Selection(p, roots, nil)
+}
+
+// Selection is the closure of roots, and the bare packages as if they depended
+// on nothing: what only these depend on is not in it.
+func (l *Lock) Selection(p Platform, roots, bare []string) ([]Package, error) {
+	return selection(l.Packages, p, roots, bare)
 }

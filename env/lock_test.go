@@ -276,6 +276,48 @@ func TestClosure(t *testing.T) {
 	}
 }
 
+// What is bare brings nothing along, wherever another build has it in full; in
+// the closure it is as the lock has it.
+func TestSelection(t *testing.T) {
+	l := &Lock{Packages: []Package{
+		{Platform: LinuxAMD64, Name: "elixir", Depends: []string{"erlang-base", "libc6"}},
+		{Platform: LinuxAMD64, Name: "erlang-base", Depends: []string{"libc6"}},
+		{Platform: LinuxAMD64, Name: "libc6"},
+		{Platform: LinuxAMD64, Name: "zlib1g", Depends: []string{"libc6"}},
+	}}
+	for _, tt := range []struct {
+		roots, bare []string
+		want        []int // of the packages; negative without dependencies
+	}{
+		{[]string{"zlib1g"}, []string{"elixir"}, []int{-1, 3, 4}},
+		{[]string{"elixir"}, []string{"elixir", "zlib1g"}, []int{1, 2, 3, -4}},
+		{nil, []string{"elixir", "elixir"}, []int{-1}},
+		{[]string{"libc6", "libc6"}, nil, []int{3}},
+	} {
+		var want []Package
+		for _, n := range tt.want {
+			pkg := l.Packages[max(n, -n)-1]
+			if n < 0 {
+				pkg.Depends = nil
+			}
+			want = append(want, pkg)
+		}
+		got, err := l.Selection(LinuxAMD64, tt.roots, tt.bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v and %v: %s", tt.roots, tt.bare, diff)
+		}
+	}
+	if len(l.Packages[0].Depends) != 2 {
+		t.Error("the lock was changed")
+	}
+	if _, err := l.Selection(LinuxAMD64, nil, []string{"gcc"}); err == nil || err.Error() != "package gcc is not locked for linux/amd64" {
+		t.Error(err)
+	}
+}
+
 // large is a lock of n packages for each platform.
 func large(n int) *Lock {
 	l := sample()

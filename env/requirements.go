@@ -20,7 +20,9 @@ const (
 // what they depend on: an image gets libraries by its ELF files; rebar3 is one
 // file, which depends on the graphical half of OTP for commands that no build
 // calls; git needs a few libraries to tell a commit, and Perl for no more; Elixir
-// depends on the OTP that another one takes the place of.
+// depends on the OTP that another one takes the place of. One lock holds all
+// builds: where another has such a package in full, a build with tools from source
+// leaves out what it depends on all the same.
 func BareSets() []string { return []string{SetElixir, SetGit, SetHex, SetImage, SetRebar3} }
 
 // ToolBuildSet names the set that compiles a tool from source: "otp.build".

@@ -75,11 +75,12 @@ type RootFS struct {
 	Config   string
 }
 
-// Toolchain plans the root file system made of the closure of the given roots:
-// a layer a package, and one configuration layer named name. Distributions
-// before Debian 13 get their /bin, /sbin and /lib paths moved below /usr.
-func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots []string) (RootFS, error) {
-	pkgs, err := lock.Closure(p, roots...)
+// Toolchain plans the root file system made of the closure of the given roots,
+// and of the bare packages alone: a layer a package, and one configuration layer
+// named name. Distributions before Debian 13 get their /bin, /sbin and /lib paths
+// moved below /usr.
+func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots, bare []string) (RootFS, error) {
+	pkgs, err := lock.Selection(p, roots, bare)
 	if err != nil {
 		return RootFS{}, fmt.Errorf("plan %s: %w", name, err)
 	}

@@ -183,7 +183,7 @@ func TestToolchainOfBookwormRewritesPaths(t *testing.T) {
 		{Platform: env.LinuxAMD64, Name: "libc6", Version: "2.36", Architecture: "amd64"},
 		{Platform: env.LinuxAMD64, Name: "unrelated", Version: "1", Architecture: "all"},
 	}}
-	root, err := Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", []string{"bash"})
+	root, err := Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", []string{"bash"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +199,15 @@ func TestToolchainOfBookwormRewritesPaths(t *testing.T) {
 	if !ok || p.Name != "bash" || p.Depends[0] != "libc6" {
 		t.Errorf("fact %q reads as %+v", root.Recipes[2].Facts[0], p)
 	}
-	if _, err := Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", []string{"gcc"}); err == nil {
+	if _, err := Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", []string{"gcc"}, nil); err == nil {
 		t.Error("a root that is not locked passed")
+	}
+	if root, err = Toolchain(lock, env.LinuxAMD64, "bookworm", "configure", nil, []string{"bash"}); err != nil {
+		t.Fatal(err)
+	}
+	p, ok = ParsePackageFact(root.Recipes[1].Facts[0])
+	if len(root.Packages) != 1 || !ok || p.Name != "bash" || p.Depends != nil {
+		t.Errorf("packages %q, fact %+v", root.Packages, p)
 	}
 }
 

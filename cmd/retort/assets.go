@@ -27,9 +27,8 @@ func (w *workspace) assets(a *builder.MixApp) error {
 	if out.Root, err = a.Root(builder.Need{}); err != nil {
 		return err
 	}
-	if roots := w.set(env.SetAssets); len(roots) > 0 {
-		roots = slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetElixir), w.set(env.SetHex), roots)
-		if out.Root, err = layers.Toolchain(w.lock, a.Platform, w.config.Base.Suite, "configure:"+builder.StepAssets, roots); err != nil {
+	if len(w.set(env.SetAssets)) > 0 {
+		if out.Root, err = w.programRoot("configure:"+builder.StepAssets, env.SetHex, env.SetAssets); err != nil {
 			return err
 		}
 	}

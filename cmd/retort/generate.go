@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
-	"github.com/retort-build/retort/layers"
 )
 
 // generate plans what the [generate] tables run: with the toolchain, rebar3
@@ -17,9 +15,7 @@ func (w *workspace) generate(a *builder.MixApp) error {
 		if err != nil {
 			return fmt.Errorf("generate.%s.inputs of toolchain.toml: %w", g.Name, err)
 		}
-		roots := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetRebar3),
-			w.set(env.SetNative), w.set(env.GenerateSet(g.Name)))
-		root, err := layers.Toolchain(w.lock, a.Platform, w.config.Base.Suite, "configure:"+builder.GenerateStep(g.Name), roots)
+		root, err := w.rootFS("configure:"+builder.GenerateStep(g.Name), env.SetToolchain, env.SetRebar3, env.SetNative, env.GenerateSet(g.Name))
 		if err != nil {
 			return err
 		}

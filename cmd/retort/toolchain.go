@@ -20,13 +20,12 @@ const maxPatch = 64 << 20
 
 // toolchain gathers what is compiled from source.
 func (w *workspace) toolchain(p env.Platform) (builder.Toolchain, error) {
-	suite := w.config.Base.Suite
 	t := builder.Toolchain{Platform: p, Root: func(tool string) (layers.RootFS, error) {
-		roots := slices.Concat(w.set(env.SetEssential), w.set(env.ToolBuildSet(tool)))
-		if !slices.Contains([]string{env.ToolOTP, env.ToolCrypto, env.ToolOpenSSL}, tool) {
-			roots = slices.Concat(roots, w.set(env.SetToolchain), w.set(env.SetElixir))
+		name, build := "configure:"+tool, env.ToolBuildSet(tool)
+		if slices.Contains([]string{env.ToolOTP, env.ToolCrypto, env.ToolOpenSSL}, tool) {
+			return w.rootFS(name, build)
 		}
-		return layers.Toolchain(w.lock, p, suite, "configure:"+tool, roots)
+		return w.programRoot(name, build)
 	}}
 	places := map[string]**builder.Source{
 		env.ToolOpenSSL: &t.OpenSSL, env.ToolOTP: &t.OTP, env.ToolElixir: &t.Elixir, env.ToolHex: &t.Hex, env.ToolRebar3: &t.Rebar3,

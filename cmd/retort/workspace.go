@@ -199,12 +199,12 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if a.Toolchain, err = w.toolchain(a.Platform); err != nil {
 		return err
 	}
-	shared := slices.Concat(w.set(env.SetEssential), w.set(env.SetToolchain), w.set(env.SetElixir))
+	var shared []string // sets
 	if len(a.Locked) > 0 {
 		if len(w.set(env.SetHex)) == 0 && a.Toolchain.Hex == nil {
 			return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
 		}
-		shared = slices.Concat(shared, w.set(env.SetHex), w.set(env.SetRebar3))
+		shared = []string{env.SetHex, env.SetRebar3}
 	}
 	if hasGit(a.Locked) && len(w.set(env.SetGit)) == 0 {
 		return errNoGit
@@ -216,28 +216,49 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		}
 		a.ConfigApps[d.App] = d.ConfigApps
 	}
-	suite := w.config.Base.Suite
 	a.Root = func(n builder.Need) (layers.RootFS, error) {
-		name, roots := "configure", slices.Clone(shared)
+		name, sets := "configure", slices.Clone(shared)
 		if n.Compilers {
 			if len(w.set(env.SetNative)) == 0 {
 				return layers.RootFS{}, errors.New("toolchain.lock pins no compilers: add [nif.NAME] for the dependency to toolchain.toml, with build = [\"make\"] if make compiles it, and run retort lock")
 			}
-			name, roots = name+":native", append(roots, w.set(env.SetNative)...)
+			name, sets = name+":native", append(sets, env.SetNative)
 		}
 		if n.Git {
-			name, roots = name+":git", append(roots, w.set(env.SetGit)...)
+			name, sets = name+":git", append(sets, env.SetGit)
 		}
 		for _, nif := range n.NIFs {
-			name, roots = name+":"+nif, append(roots, w.set(env.NIFBuildSet(nif))...)
+			name, sets = name+":"+nif, append(sets, env.NIFBuildSet(nif))
 		}
-		return layers.Toolchain(w.lock, a.Platform, suite, name, roots)
+		return w.programRoot(name, sets...)
 	}
 	if err := errors.Join(w.generate(a), w.assets(a)); err != nil {
 		return err
 	}
-	a.Image, err = w.imagePackages(suite)
+	a.Image, err = w.imagePackages(w.config.Base.Suite)
 	return err
+}
+
+// programRoot plans the root file system that programs of the toolchain run in,
+// with further sets.
+func (w *workspace) programRoot(name string, sets ...string) (layers.RootFS, error) {
+	return w.rootFS(name, append([]string{env.SetToolchain, env.SetElixir}, sets...)...)
+}
+
+// rootFS plans the root file system of a step: the essential packages, and those
+// of the sets.
+func (w *workspace) rootFS(name string, sets ...string) (layers.RootFS, error) {
+	compiled := len(w.config.Toolchain.FromSource()) > 0
+	roots := slices.Clone(w.set(env.SetEssential))
+	var bare []string
+	for _, set := range sets {
+		if compiled && slices.Contains(env.BareSets(), set) {
+			bare = append(bare, w.set(set)...)
+		} else {
+			roots = append(roots, w.set(set)...)
+		}
+	}
+	return layers.Toolchain(w.lock, w.config.Platform, w.config.Base.Suite, name, roots, bare)
 }
 
 // imagePackages unpacks what the image holds besides the release, and nothing

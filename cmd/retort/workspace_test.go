@@ -9,7 +9,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/env/hex"
+	"github.com/retort-build/retort/layers"
 )
 
 // lockedWorkspace is a project with mix.exs whose lock has the sets that the
@@ -44,7 +47,7 @@ func lockedWorkspace(t *testing.T, manifest string, p env.Platform, target, with
 		known := map[string][]string{}
 		for _, word := range strings.Fields(depends) {
 			name, on, _ := strings.Cut(word, ":")
-			known[name] = slices.Sorted(strings.SplitSeq(on, ","))
+			known[name] = strings.FieldsFunc(on, func(r rune) bool { return r == ',' })
 		}
 		var names []string
 		for name := range known {
@@ -125,6 +128,78 @@ rebar3 = { from = "source" }
 		}
 		if tt.target == "debian" && !slices.Contains(w.set(env.SetToolchain), "elixir") {
 			t.Errorf("%s: %s has %q", tt.name, env.SetToolchain, w.set(env.SetToolchain))
+		}
+	}
+}
+
+// rootSteps plans a project with dependencies, and returns the packages of each
+// root file system that programs of the toolchain run in.
+func rootSteps(t *testing.T, w *workspace) map[string][]string {
+	t.Helper()
+	a := builder.MixApp{
+		Platform: w.config.Platform, Source: []layers.SourceFile{{Path: "mix.exs"}, {Path: "configure"}}, Locked: []hex.Locked{{App: "jason"}},
+	}
+	if err := w.roots(&a); err != nil {
+		t.Fatal(err)
+	}
+	mix, err := a.Root(builder.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool, err := a.Toolchain.Root(env.ToolHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]string{"mix": mix.Packages, "hex": tool.Packages, "assets": a.Assets.Root.Packages}
+}
+
+// Debian's tools on a compiled OTP come without Debian's OTP, which the lock
+// has for another build.
+func TestRootsOnCompiledOTP(t *testing.T) {
+	const manifest = `
+[toolchain]
+otp = "27"
+elixir = "1.18.3"
+hex = "2.0.6"
+rebar3 = "3.24.0"
+[assets]
+run = ["mix assets.deploy"]
+outputs = ["priv/static"]
+packages = ["nodejs"]
+[generate.configure]
+packages = ["autoconf"]
+run = ["./configure"]
+outputs = ["vars.config"]
+[target.next.toolchain]
+otp = { from = "source" }
+[target.both.toolchain]
+otp = { from = "source" }
+elixir = { from = "source" }
+`
+	const depends = "elixir:erlang-base erlang-base:libc6 libc6: erlang-hex:elixir rebar3:erlang-wx erlang-wx:erlang-base nodejs:libc6"
+	for _, tt := range []struct {
+		target, root, has, hasNot string
+	}{
+		{"", "mix", "elixir erlang-base erlang-hex rebar3 erlang-wx", "nodejs"},
+		{"", "hex", "elixir erlang-base", "nodejs"},
+		{"", "assets", "elixir erlang-base erlang-hex nodejs", "rebar3"},
+		{"next", "mix", "elixir erlang-hex rebar3 zlib1g", "erlang-base erlang-wx"},
+		{"next", "hex", "elixir zlib1g", "erlang-base erlang-wx"},
+		{"next", "assets", "elixir erlang-hex nodejs libc6", "erlang-base erlang-wx"},
+		{"both", "mix", "erlang-hex rebar3 zlib1g", "elixir erlang-base erlang-wx"},
+		{"both", "hex", "zlib1g", "elixir erlang-base erlang-wx"},
+		{"both", "assets", "erlang-hex nodejs", "elixir erlang-base erlang-wx"},
+	} {
+		packages := rootSteps(t, lockedWorkspace(t, manifest, env.LinuxAMD64, tt.target, "", depends))[tt.root]
+		for name := range strings.FieldsSeq(tt.has) {
+			if !slices.Contains(packages, layers.DebStep(name)) {
+				t.Errorf("target %q: %s lacks %s: %q", tt.target, tt.root, name, packages)
+			}
+		}
+		for name := range strings.FieldsSeq(tt.hasNot) {
+			if slices.Contains(packages, layers.DebStep(name)) {
+				t.Errorf("target %q: %s has %s", tt.target, tt.root, name)
+			}
 		}
 	}
 }
