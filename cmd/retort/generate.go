@@ -15,7 +15,7 @@ func (w *workspace) generate(a *builder.MixApp) error {
 		if err != nil {
 			return fmt.Errorf("generate.%s.inputs of toolchain.toml: %w", g.Name, err)
 		}
-		root, err := w.rootFS("configure:"+builder.GenerateStep(g.Name), env.SetToolchain, env.SetRebar3, env.SetNative, env.GenerateSet(g.Name))
+		root, err := w.programRoot("configure:"+builder.GenerateStep(g.Name), env.SetRebar3, env.SetNative, env.GenerateSet(g.Name))
 		if err != nil {
 			return err
 		}

@@ -150,7 +150,7 @@ func rootSteps(t *testing.T, w *workspace) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string][]string{"mix": mix.Packages, "hex": tool.Packages, "assets": a.Assets.Root.Packages}
+	return map[string][]string{"mix": mix.Packages, "hex": tool.Packages, "assets": a.Assets.Root.Packages, "generate": a.Generate[0].Root.Packages}
 }
 
 // Debian's tools on a compiled OTP come without Debian's OTP, which the lock
@@ -183,9 +183,11 @@ elixir = { from = "source" }
 		{"", "mix", "elixir erlang-base erlang-hex rebar3 erlang-wx", "nodejs"},
 		{"", "hex", "elixir erlang-base", "nodejs"},
 		{"", "assets", "elixir erlang-base erlang-hex nodejs", "rebar3"},
+		{"", "generate", "elixir erlang-base rebar3 gcc autoconf", "erlang-hex"},
 		{"next", "mix", "elixir erlang-hex rebar3 zlib1g", "erlang-base erlang-wx"},
 		{"next", "hex", "elixir zlib1g", "erlang-base erlang-wx"},
 		{"next", "assets", "elixir erlang-hex nodejs libc6", "erlang-base erlang-wx"},
+		{"next", "generate", "elixir rebar3 gcc autoconf", "erlang-base erlang-wx erlang-hex"},
 		{"both", "mix", "erlang-hex rebar3 zlib1g", "elixir erlang-base erlang-wx"},
 		{"both", "hex", "zlib1g", "elixir erlang-base erlang-wx"},
 		{"both", "assets", "erlang-hex nodejs", "elixir erlang-base erlang-wx"},
