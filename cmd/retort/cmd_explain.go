@@ -39,11 +39,7 @@ type explanation struct {
 }
 
 func (s *session) explain(ctx context.Context, t *terminal, name string, asJSON bool) error {
-	built, err := s.plan(ctx)
-	if err != nil {
-		return err
-	}
-	steps, err := s.builder.Steps(ctx, built.Plan)
+	steps, whole, err := s.steps(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,6 +53,9 @@ func (s *session) explain(ctx context.Context, t *terminal, name string, asJSON 
 		byName[step.Recipe.Name] = step
 	}
 	step, ok := byName[name]
+	if !ok && !whole {
+		return &hintError{fmt.Errorf("explain %s: %s", name, notCompiled), "retort build compiles it; retort plan lists the steps that are known until then"}
+	}
 	if !ok {
 		return usagef("no step %q in the plan: retort plan lists them", name)
 	}

@@ -22,36 +22,48 @@ func cmdPlan(fs *flag.FlagSet) action {
 			return err
 		}
 		defer s.close()
-		steps, err := s.toolchainSteps(ctx)
+		steps, whole, err := s.steps(ctx)
 		if err != nil {
-			return err
-		}
-		if steps != nil {
-			t.warn("the toolchain is not compiled yet: what the application needs of it is known when it is")
-			return printPlan(t, steps, *asJSON)
-		}
-		built, err := s.plan(ctx)
-		if err != nil {
-			return err
-		}
-		if steps, err = s.builder.Steps(ctx, built.Plan); err != nil {
 			return err
 		}
 		s.progress.t.show("")
+		if !whole {
+			t.warn("%s", notCompiled)
+		}
 		return printPlan(t, steps, *asJSON)
 	}
+}
+
+// notCompiled says why the steps of an application are not known.
+const notCompiled = "the toolchain is not compiled yet: what the application needs of it is known when it is"
+
+// steps are those of the plan. They are not the whole of it where the toolchain
+// has to be compiled first.
+func (s *session) steps(ctx context.Context) (steps []builder.Step, whole bool, err error) {
+	if steps, err = s.toolchainSteps(ctx); steps != nil || err != nil {
+		return steps, false, err
+	}
+	built, err := s.plan(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	steps, err = s.builder.Steps(ctx, built.Plan)
+	return steps, true, err
 }
 
 // toolchainSteps are the steps up to the one that asks Mix, where the toolchain
 // has to be compiled first: minutes, which nobody expects of a question. They are
 // nil where it is there.
 func (s *session) toolchainSteps(ctx context.Context) ([]builder.Step, error) {
+	if len(s.config.Toolchain.FromSource()) == 0 {
+		return nil, nil
+	}
 	app, err := s.app(ctx)
 	if err != nil {
 		return nil, err
 	}
 	tools, err := app.Toolchain.Recipes()
-	if err != nil || len(tools) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	plan, err := app.ProjectPlan()
