@@ -39,32 +39,7 @@ func lockedWorkspace(t *testing.T, manifest string, p env.Platform, target, with
 		t.Fatal(err)
 	}
 	for _, p := range m.Platforms() {
-		sets, err := requirements(m, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sets[env.SetEssential], sets[env.SetGit] = []string{"dash"}, []string{"git"}
-		known := map[string][]string{}
-		for _, word := range strings.Fields(depends) {
-			name, on, _ := strings.Cut(word, ":")
-			known[name] = strings.FieldsFunc(on, func(r rune) bool { return r == ',' })
-		}
-		var names []string
-		for name := range known {
-			names = append(names, name)
-		}
-		for set, roots := range sets {
-			first := slices.Clone(roots)
-			for i := range first {
-				first[i], _, _ = strings.Cut(first[i], " ") // of "libssl3t64 | libssl3"
-			}
-			sets[set], names = first, append(names, first...)
-		}
-		slices.Sort(names)
-		for _, name := range slices.Compact(names) {
-			w.lock.Packages = append(w.lock.Packages, env.Package{Platform: p, Name: name, Version: "1", Architecture: "all", Depends: known[name]})
-		}
-		w.lock.Sets[p] = sets
+		w.lockPackages(t, p, depends)
 	}
 	builds, err := builds(m)
 	if err != nil {
@@ -80,6 +55,37 @@ func lockedWorkspace(t *testing.T, manifest string, p env.Platform, target, with
 		})
 	}
 	return w
+}
+
+// lockPackages adds the sets and packages of a platform to the lock.
+func (w *workspace) lockPackages(t *testing.T, p env.Platform, depends string) {
+	t.Helper()
+	sets, err := requirements(w.manifest, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets[env.SetEssential], sets[env.SetGit] = []string{"dash"}, []string{"git"}
+	known := map[string][]string{}
+	for _, word := range strings.Fields(depends) {
+		name, on, _ := strings.Cut(word, ":")
+		known[name] = strings.FieldsFunc(on, func(r rune) bool { return r == ',' })
+	}
+	var names []string
+	for name := range known {
+		names = append(names, name)
+	}
+	for set, roots := range sets {
+		first := slices.Clone(roots)
+		for i := range first {
+			first[i], _, _ = strings.Cut(first[i], " ") // of "libssl3t64 | libssl3"
+		}
+		sets[set], names = first, append(names, first...)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		w.lock.Packages = append(w.lock.Packages, env.Package{Platform: p, Name: name, Version: "1", Architecture: "all", Depends: known[name]})
+	}
+	w.lock.Sets[p] = sets
 }
 
 // Of a tool that comes from source nothing is taken from the sets of a build
