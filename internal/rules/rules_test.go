@@ -31,7 +31,7 @@ var fenced = map[string][]string{
 	"mvdan.cc/sh/":                            {"layers/configure", "registry"}, // registry: env.sh of a release
 	"github.com/BurntSushi/toml":              {"env", "cmd/retort"},
 	"golang.org/x/term":                       {"cmd/retort", "builder/sandbox"},
-	"github.com/therootcompany/xz":            {"layers/deb", "env/debian", "internal/fixture"},
+	"github.com/therootcompany/xz":            {"layers/deb", "env/debian", "builder", "internal/fixture"}, // builder: source releases
 	"github.com/klauspost/compress/":          {"layers/deb", "env/debian", "env/hex", "registry", "internal/fixture"},
 }
 
