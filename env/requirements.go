@@ -100,7 +100,7 @@ func (t Toolchain) requirements() map[string][]string {
 		sets[ToolBuildSet(s.Tool)] = []string{"make", "patch"}
 	}
 	if t.OpenSSL.FromSource() {
-		sets[ToolBuildSet(ToolOpenSSL)] = []string{"gcc", "libc6-dev", "make", "patch", "perl"}
+		sets[ToolBuildSet(ToolOpenSSL)] = sorted([]string{"gcc", "libc6-dev", "make", "patch", "perl"}, t.OpenSSL.Packages)
 	}
 	if !t.OTP.FromSource() {
 		if asked(t.Elixir) {
@@ -108,10 +108,10 @@ func (t Toolchain) requirements() map[string][]string {
 		}
 		return sets
 	}
-	sets[SetToolchain] = VMPackages
-	build := []string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "patch", "perl", "zlib1g-dev"}
+	sets[SetToolchain] = sorted(VMPackages, t.OTP.Packages, t.OpenSSL.Packages)
+	build := sorted([]string{"g++", "gcc", "libc6-dev", "libncurses-dev", "make", "patch", "perl", "zlib1g-dev"}, t.OTP.Packages)
 	if !t.OpenSSL.FromSource() {
-		sets[SetToolchain] = sorted(VMPackages, []string{cryptoPackage})
+		sets[SetToolchain] = sorted(sets[SetToolchain], []string{cryptoPackage})
 		sets[ToolBuildSet(ToolCrypto)] = sorted(build, []string{"libssl-dev"})
 	}
 	sets[ToolBuildSet(ToolOTP)] = build

@@ -117,6 +117,7 @@ func toolchainSchema() *node {
 			tool["configure"] = &node{kind: listKind, check: checkOption, repeat: true}
 			tool["cflags"] = texts(checkFlags)
 			tool["ldflags"] = texts(checkFlags)
+			tool["packages"] = lists(checkDebianPackage)
 		}
 		switch name {
 		case ToolOTP:

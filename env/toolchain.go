@@ -88,6 +88,7 @@ type ToolSpec struct {
 	CFlags    string    // further flags of the compiler
 	LDFlags   string    // further flags of the linker
 	Without   []string  // applications of OTP to leave out
+	Packages  []string  // of the suite, which the tool is compiled with and runs with
 	Link      string    // of OpenSSL: LinkDynamic or LinkStatic
 }
 
@@ -188,7 +189,7 @@ func toolOf(toolchain table, tool, dir string) ToolSpec {
 	for _, ref := range refs {
 		s.Patches = append(s.Patches, Pattern{Dir: ref.dir, Glob: ref.written})
 	}
-	s.Configure, s.Without = t.list("configure"), t.list("without")
+	s.Configure, s.Without, s.Packages = t.list("configure"), t.list("without"), t.list("packages")
 	s.CFlags, s.LDFlags = t.text("cflags", ""), t.text("ldflags", "")
 	if tool == ToolOpenSSL {
 		s.Link = t.text("link", LinkDynamic)

@@ -207,6 +207,10 @@ func TestToolchainRequirements(t *testing.T) {
 			"toolchain": sorted(vm, []string{"file"}), "otp.build": otp, "openssl.build": {"gcc", "libc6-dev", "make", "patch", "perl"},
 			"elixir.build": {"make", "patch"}, "hex.build": {"make", "patch"}, "rebar3.build": {"make", "patch"},
 		}},
+		{"with packages", "[toolchain]\nfrom = \"source\"\notp = { version = \"27\", packages = [\"unixodbc-dev\"] }\nelixir = \"1.18\"\nopenssl = { version = \"3.5\", packages = [\"libzstd-dev\"] }\n", map[string][]string{
+			"toolchain": sorted(vm, []string{"file", "libzstd-dev", "unixodbc-dev"}), "otp.build": sorted(otp, []string{"unixodbc-dev"}),
+			"openssl.build": {"gcc", "libc6-dev", "libzstd-dev", "make", "patch", "perl"}, "elixir.build": {"make", "patch"},
+		}},
 		{"OTP alone", "[toolchain]\notp = { version = \"27\", from = \"source\" }\nelixir = \"1.18\"\n", map[string][]string{
 			"toolchain": sorted(tls, []string{"file"}), "otp.build": otp, "crypto.build": sorted(otp, []string{"libssl-dev"}), "elixir": {"elixir"},
 		}},

@@ -46,11 +46,11 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 	_, paths := k.build(t, first, "-o", out)
 	want, before := k.layersOf(t, first), imageLayers(t, paths[1])
 
-	with := func(t *testing.T, patch string) start {
+	with := func(t *testing.T, patch, more string) start {
 		s := good
 		version := triples[0].openssl
 		s.manifest = strings.Replace(s.manifest, `openssl = { version = "`+version+`", `,
-			`openssl = { version = "`+version+`", patches = ["openssl.patch"], `, 1)
+			`openssl = { version = "`+version+`", patches = ["openssl.patch"], `+more, 1)
 		dir := folder(t)
 		write(t, filepath.Join(dir, "openssl.patch"), patch)
 		o := k.online(s)
@@ -70,7 +70,7 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 		return out
 	}
 	t.Run("patch release", func(t *testing.T) {
-		o := with(t, patchRelease)
+		o := with(t, patchRelease, "")
 		plan := states(t, o)
 		if plan["openssl:build"] != "miss" || plan["otp:crypto"] != "waiting" || plan[env.ToolOTP] != "hit" {
 			t.Errorf("before it is compiled the plan says %v", plan)
@@ -103,12 +103,24 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 		}
 	})
 	t.Run("same bytes", func(t *testing.T) {
-		o := with(t, sameBytes)
+		o := with(t, sameBytes, "")
 		k.must(t, o, "exec", "--at", builder.StepProject, "--", "true") // compiles OpenSSL
 		for step, state := range states(t, o) {
 			if state != "hit" {
 				t.Errorf("%s: %s, and OpenSSL has the same bytes", step, state)
 			}
+		}
+	})
+	t.Run("options", func(t *testing.T) {
+		o := with(t, sameBytes, `configure = ["enable-zstd"], packages = ["libzstd-dev"], `)
+		_, paths := k.build(t, o)
+		needed := k.must(t, o, "exec", "--", "sh", "-c", "ldd /usr/lib/*-linux-gnu/libcrypto.so.3").stdout
+		if !strings.Contains(needed, "libzstd.so.1") {
+			t.Errorf("OpenSSL was not given its option: it loads\n%s", needed)
+		}
+		p := newPodman(t) // the image has what the library loads
+		if said := p.health(p.run("pull", "-q", "oci:"+paths[1])); !strings.HasPrefix(said.OpenSSL, "OpenSSL "+triples[0].openssl) {
+			t.Errorf("hello says %+v", said)
 		}
 	})
 }
