@@ -208,7 +208,9 @@ func (t Toolchain) beam(name string, s *Source, over []string) ([]layers.Recipe,
 		return nil, err
 	}
 	c.run(name, name, "out")
-	c.last().Platform = env.Any
+	r := c.last()
+	r.Platform = env.Any
+	r.Argv[2] = toolScript("names") + r.Argv[2]
 	return c.recipes, nil
 }
 
@@ -257,17 +259,22 @@ func pathsOf(files []layers.SourceFile) []string {
 // run adds a step that runs one of the scripts. What it leaves in the folder
 // output is the step's layer; "." is all that it changed.
 func (c *toolSteps) run(step, script, output string, args ...string) {
-	text, err := toolchainFiles.ReadFile("toolchain/" + script + ".sh")
-	if err != nil {
-		panic(err) // the program is built wrongly
-	}
+	text := toolScript(script)
 	c.recipes = append(c.recipes, layers.Recipe{
 		Name: step, Kind: layers.Run, Platform: c.platform,
 		Root: c.root.Packages, Over: slices.Clone(c.over), Work: slices.Clone(c.work),
 		Dir: toolchainDir, Env: c.environ,
-		Argv:    append([]string{"/bin/sh", "-euc", string(text), script}, args...),
+		Argv:    append([]string{"/bin/sh", "-euc", text, script}, args...),
 		Outputs: []layers.Output{{Path: output, Strip: output != "."}},
 	})
+}
+
+func toolScript(name string) string {
+	text, err := toolchainFiles.ReadFile("toolchain/" + name + ".sh")
+	if err != nil {
+		panic(err) // the program is built wrongly
+	}
+	return string(text)
 }
 
 func (c *toolSteps) last() *layers.Recipe { return &c.recipes[len(c.recipes)-1] }
