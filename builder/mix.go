@@ -89,14 +89,9 @@ func (a MixApp) root(n Need) (root, error) {
 			r.Over = append(r.Over, p)
 		}
 	}
-	tools, err := a.Toolchain.Recipes()
-	if err != nil {
-		return root{}, err
-	}
-	r.Recipes = slices.Concat(r.Recipes, tools)
 	r.Over = append(append(r.Over, a.over(fs)...), stepScripts)
 	if n.Compilers {
-		r.Recipes = append(r.Recipes, compilersRecipe(a.Platform))
+		r.Recipes = append(slices.Clone(r.Recipes), compilersRecipe(a.Platform))
 		r.Over = append(append(r.Over, a.Toolchain.dev()...), stepCompilers)
 	}
 	return r, nil
@@ -125,7 +120,11 @@ func (a MixApp) ProjectPlan() (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	return layers.Plan{}.Append(root.Recipes...).Append(checkouts...).Append(a.generateRecipes()...).Append(
+	tools, err := a.Toolchain.Recipes()
+	if err != nil {
+		return layers.Plan{}, err
+	}
+	return layers.Plan{}.Append(root.Recipes...).Append(tools...).Append(checkouts...).Append(a.generateRecipes()...).Append(
 		scriptRecipe(),
 		filesRecipe(stepMix, pick(a.Source, isMix)),
 		filesRecipe(stepFolders, folders),
