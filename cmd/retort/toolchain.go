@@ -19,8 +19,8 @@ import (
 const maxPatch = 64 << 20
 
 // toolchain gathers what is compiled from source.
-func (w *workspace) toolchain(p env.Platform) (builder.Toolchain, error) {
-	t := builder.Toolchain{Platform: p, Root: func(tool string) (layers.RootFS, error) {
+func (w *workspace) toolchain() (builder.Toolchain, error) {
+	t := builder.Toolchain{Platform: w.config.Platform, Root: func(tool string) (layers.RootFS, error) {
 		name, build := "configure:"+tool, env.ToolBuildSet(tool)
 		if slices.Contains([]string{env.ToolOTP, env.ToolCrypto, env.ToolOpenSSL}, tool) {
 			return w.rootFS(name, build)

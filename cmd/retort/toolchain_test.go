@@ -49,7 +49,7 @@ func sourceWorkspace(t *testing.T, pins ...env.Source) *workspace {
 func TestToolchainTakesPatches(t *testing.T) {
 	pin := env.Source{Tool: env.ToolOTP, Want: "27", Version: "27.3.4.1", Digest: digest.FromString("otp"), Size: 3}
 	w := sourceWorkspace(t, pin)
-	tc, err := w.toolchain(env.LinuxAMD64)
+	tc, err := w.toolchain()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestToolchainTakesPatches(t *testing.T) {
 
 func TestToolchainWithoutPin(t *testing.T) {
 	w := sourceWorkspace(t)
-	if _, err := w.toolchain(env.LinuxAMD64); !errors.Is(err, env.ErrLockLacks) {
+	if _, err := w.toolchain(); !errors.Is(err, env.ErrLockLacks) {
 		t.Error(err)
 	}
 }
@@ -92,7 +92,7 @@ func TestToolchainWithoutPatch(t *testing.T) {
 	if err := os.Remove(filepath.Join(w.dir, "..", "..", "otp", "b.patch")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.toolchain(env.LinuxAMD64)
+	_, err := w.toolchain()
 	if err == nil || !strings.Contains(err.Error(), "toolchain.otp.patches") || !strings.Contains(err.Error(), "otp/b.patch") {
 		t.Error(err)
 	}

@@ -196,7 +196,7 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		return fmt.Errorf("toolchain.lock has no packages for %s: name the platform in platforms of toolchain.toml and run retort lock", a.Platform)
 	}
 	var err error
-	if a.Toolchain, err = w.toolchain(a.Platform); err != nil {
+	if a.Toolchain, err = w.toolchain(); err != nil {
 		return err
 	}
 	var shared []string // sets
