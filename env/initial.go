@@ -54,7 +54,7 @@ func Initial(dir string) ([]byte, []string, error) {
 
 // hintFile reads a file, which need not exist.
 func hintFile(path string) (string, error) {
-	data, err := readRegular(path, maxManifest)
+	data, err := ReadRegular(path, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

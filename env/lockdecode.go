@@ -19,7 +19,7 @@ const maxLock = 16 << 20
 // LoadLock reads and checks a lock file. It returns ErrNoLock if there is none,
 // and what DecodeLock returns otherwise.
 func LoadLock(path string) (*Lock, error) {
-	data, err := readRegular(path, maxLock)
+	data, err := ReadRegular(path, maxLock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", path, ErrNoLock)
 	}

@@ -34,7 +34,7 @@ func (m *Manifest) Inherits() bool { return len(m.files) > 1 }
 // LoadManifest reads a manifest and those that it extends. Problems of their
 // content are returned as an ErrorList.
 func LoadManifest(path string) (*Manifest, error) {
-	data, err := readRegular(path, maxManifest)
+	data, err := ReadRegular(path, maxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
@@ -43,7 +43,7 @@ func LoadManifest(path string) (*Manifest, error) {
 
 // OpenManifest reads a manifest that another one extends, for ParseManifest.
 func OpenManifest(rel string) ([]byte, string, error) {
-	data, err := readRegular(rel, maxManifest)
+	data, err := ReadRegular(rel, maxManifest)
 	return data, filepath.Clean(rel), err
 }
 
@@ -173,9 +173,9 @@ func shown(value any) any {
 	return value
 }
 
-// readRegular reads a file of at most limit bytes. Anything but a regular
+// ReadRegular reads a file of at most limit bytes. Anything but a regular
 // file is refused, because a pipe may never end.
-func readRegular(path string, limit int64) ([]byte, error) {
+func ReadRegular(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

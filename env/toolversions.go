@@ -26,7 +26,7 @@ var versionManagers = map[string]string{
 // .tool-versions or, if its name ends in .toml, mise.toml. What the file has
 // besides is passed over; what is no version, such as latest, is "".
 func ReadToolVersions(path string) (map[string]string, error) {
-	data, err := readRegular(path, maxManifest)
+	data, err := ReadRegular(path, maxManifest)
 	if err == nil {
 		var named [][2]string
 		if named, err = namedVersions(path, data); err == nil {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -71,15 +69,7 @@ func (w *workspace) toolSource(spec env.ToolSpec) (*builder.Source, error) {
 // patch is a patch as the step that applies it sees it. Its name there says when
 // it is its turn.
 func (w *workspace) patch(name string, turn int) (layers.SourceFile, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return layers.SourceFile{}, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPatch+1))
-	if err == nil && len(data) > maxPatch {
-		err = fmt.Errorf("%s: longer than %d bytes", name, maxPatch)
-	}
+	data, err := env.ReadRegular(name, maxPatch)
 	if err != nil {
 		return layers.SourceFile{}, err
 	}

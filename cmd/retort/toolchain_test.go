@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
@@ -89,11 +90,20 @@ func TestToolchainWithoutPin(t *testing.T) {
 
 func TestToolchainWithoutPatch(t *testing.T) {
 	w := sourceWorkspace(t, env.Source{Tool: env.ToolOTP, Want: "27", Version: "27.3.4.1"})
-	if err := os.Remove(filepath.Join(w.dir, "..", "..", "otp", "b.patch")); err != nil {
+	name := filepath.Join(w.dir, "..", "..", "otp", "b.patch")
+	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.toolchain()
-	if err == nil || !strings.Contains(err.Error(), "toolchain.otp.patches") || !strings.Contains(err.Error(), "otp/b.patch") {
-		t.Error(err)
+	refused := func(why string) {
+		t.Helper()
+		_, err := w.toolchain()
+		if err == nil || !strings.Contains(err.Error(), "toolchain.otp.patches") || !strings.Contains(err.Error(), "otp/b.patch") || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v, want %q", err, why)
+		}
 	}
+	refused("no such file")
+	if err := unix.Mkfifo(name, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused("not a regular file")
 }
