@@ -119,17 +119,24 @@ func tagOf(t *testing.T, layout string) string {
 	return index.Manifests[0].Annotations["org.opencontainers.image.ref.name"]
 }
 
+// health is what hello says of itself.
+type health struct{ Status, OTP, Elixir, OpenSSL string }
+
 // serves runs hello in a container, asks it, and ends it.
-func (p podman) serves(image string) {
+func (p podman) serves(image string) health {
 	t := p.t
 	t.Helper()
 	plain, secure := freePort(t), freePort(t)
 	// This machine's limits are below podman's defaults.
 	id := p.run("run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
 		"-e", "PORT="+plain, "-e", "TLS_PORT="+secure, image)
+	var said health
 	for _, url := range []string{"http://127.0.0.1:" + plain + "/health", "https://127.0.0.1:" + secure + "/health"} {
 		body, err := getUntil(t.Context(), url, time.Minute)
-		if err != nil || !strings.Contains(body, `"status":"ok"`) || !strings.Contains(body, "OpenSSL") {
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &said)
+		}
+		if err != nil || said.Status != "ok" || !strings.HasPrefix(said.OpenSSL, "OpenSSL ") {
 			t.Errorf("%s: %q, %v\n%s", url, body, err, p.run("logs", id))
 		}
 	}
@@ -141,6 +148,7 @@ func (p podman) serves(image string) {
 	if status := p.run("wait", id); status != "0" {
 		t.Errorf("exit status after SIGTERM is %s, want 0", status)
 	}
+	return said
 }
 
 func freePort(t *testing.T) string {

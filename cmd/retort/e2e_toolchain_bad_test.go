@@ -19,16 +19,8 @@ const wrongPatch = `--- a/README.md
 // toolchainRefused has tools that cannot be compiled. Each time the message says
 // in which step, and the step can be entered; nothing is lost.
 func (k *kit) toolchainRefused(t *testing.T) {
-	good := triples[0].app(t)
-	with := func(t *testing.T, openssl string) start {
-		s := good
-		s.manifest = strings.Replace(s.manifest, `openssl = { version = "`+triples[0].openssl+`", `,
-			`openssl = { version = "`+triples[0].openssl+`", `+openssl+`, `, 1)
-		dir := folder(t)
-		write(t, filepath.Join(dir, "openssl", "wrong.patch"), wrongPatch)
-		o := k.online(s)
-		o.dir = s.write(t, dir, writeOptions{})
-		k.must(t, o, "lock")
+	with := func(t *testing.T, more string) start {
+		o := k.openssl(t, more, "openssl/wrong.patch", wrongPatch)
 		o.mirror = "" // the lock is enough
 		return o
 	}
@@ -52,7 +44,7 @@ func (k *kit) toolchainRefused(t *testing.T) {
 		}
 	})
 	t.Run("network", func(t *testing.T) {
-		s := good
+		s := triples[0].app(t)
 		s.files["toolchain.lock"] = string(k.lock(t, s))
 		dir := folder(t)
 		o := start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: filepath.Join(dir, "home")}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,30 +39,17 @@ rename to doc/HACKING.md
 
 // toolchainCutOff compiles another OpenSSL under a toolchain that is there.
 func (k *kit) toolchainCutOff(t *testing.T) {
-	good, first := k.fromSource(t, triples[0])
+	_, first := k.fromSource(t, triples[0])
 	out := folder(t) // of all builds: a file there must not pass for another's
 	_, paths := k.build(t, first, "-o", out)
 	want, before := k.layersOf(t, first), imageLayers(t, paths[1])
 
 	with := func(t *testing.T, patch, more string) start {
-		s := good
-		version := triples[0].openssl
-		s.manifest = strings.Replace(s.manifest, `openssl = { version = "`+version+`", `,
-			`openssl = { version = "`+version+`", patches = ["openssl.patch"], `+more, 1)
-		dir := folder(t)
-		write(t, filepath.Join(dir, "openssl.patch"), patch)
-		o := k.online(s)
-		o.dir = s.write(t, dir, writeOptions{})
-		k.must(t, o, "lock")
-		return o
+		return k.openssl(t, `patches = ["openssl.patch"]`+more, "openssl.patch", patch)
 	}
 	states := func(t *testing.T, o start) map[string]string {
-		var steps []planStep
-		if err := json.Unmarshal([]byte(k.must(t, o, "plan", "--json").stdout), &steps); err != nil {
-			t.Fatal(err)
-		}
 		out := make(map[string]string)
-		for _, s := range steps {
+		for _, s := range k.plan(t, o) {
 			out[s.Step] = s.State
 		}
 		return out
@@ -97,7 +82,7 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 			}
 		}
 		p := newPodman(t)
-		said := p.health(p.run("pull", "-q", "oci:"+paths[1]))
+		said := p.serves(p.run("pull", "-q", "oci:"+paths[1]))
 		if !strings.HasPrefix(said.OpenSSL, "OpenSSL 3.5.99 ") {
 			t.Errorf("hello says %+v", said)
 		}
@@ -112,14 +97,14 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 		}
 	})
 	t.Run("options", func(t *testing.T) {
-		o := with(t, sameBytes, `configure = ["enable-zstd"], packages = ["libzstd-dev"], `)
+		o := with(t, sameBytes, `, configure = ["enable-zstd"], packages = ["libzstd-dev"]`)
 		_, paths := k.build(t, o)
 		needed := k.must(t, o, "exec", "--", "sh", "-c", "ldd /usr/lib/*-linux-gnu/libcrypto.so.3").stdout
 		if !strings.Contains(needed, "libzstd.so.1") {
 			t.Errorf("OpenSSL was not given its option: it loads\n%s", needed)
 		}
 		p := newPodman(t) // the image has what the library loads
-		if said := p.health(p.run("pull", "-q", "oci:"+paths[1])); !strings.HasPrefix(said.OpenSSL, "OpenSSL "+triples[0].openssl) {
+		if said := p.serves(p.run("pull", "-q", "oci:"+paths[1])); !strings.HasPrefix(said.OpenSSL, "OpenSSL "+triples[0].openssl) {
 			t.Errorf("hello says %+v", said)
 		}
 	})

@@ -164,9 +164,7 @@ func (k *kit) fromSource(t *testing.T, tr triple) (app, start) {
 	o := start{home: k.seed, dir: s.write(t, folder(t), writeOptions{}), timeout: s.timeout}
 	_, paths := k.build(t, o)
 	p := newPodman(t)
-	image := p.run("pull", "-q", "oci:"+paths[1])
-	p.serves(image)
-	said := p.health(image)
+	said := p.serves(p.run("pull", "-q", "oci:"+paths[1]))
 	release, _, _ := strings.Cut(tr.otp, ".")
 	if said.OTP != release || !isVersion(said.Elixir, tr.elixir) || !isVersion(strings.TrimPrefix(said.OpenSSL, "OpenSSL "), tr.openssl) {
 		t.Errorf("hello says %+v, want %+v", said, tr)
@@ -182,26 +180,6 @@ func (k *kit) fromSource(t *testing.T, tr triple) (app, start) {
 		t.Errorf("Hex is %s, want %s", r, tr.hex)
 	}
 	return s, o
-}
-
-// health is what hello says of itself.
-type health struct{ OTP, Elixir, OpenSSL string }
-
-func (p podman) health(image string) health {
-	p.t.Helper()
-	port := freePort(p.t)
-	id := p.run("run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
-		"-e", "PORT="+port, "-e", "TLS_PORT="+freePort(p.t), image)
-	body, err := getUntil(p.t.Context(), "http://127.0.0.1:"+port+"/health", time.Minute)
-	if err != nil {
-		p.t.Fatalf("%v\n%s", err, p.run("logs", id))
-	}
-	p.run("rm", "-f", "-t", "0", id)
-	var said health
-	if err := json.Unmarshal([]byte(body), &said); err != nil {
-		p.t.Fatalf("%s: %v", body, err)
-	}
-	return said
 }
 
 // isVersion reports whether what a program says of itself begins with a version,
@@ -230,18 +208,42 @@ func (k *kit) sameElsewhere(t *testing.T, s app, first start, home, jobs string)
 // layersOf are the layers of a toolchain's steps that ran a program.
 func (k *kit) layersOf(t *testing.T, o start) map[string]string {
 	t.Helper()
-	var steps []planStep
-	if err := json.Unmarshal([]byte(k.must(t, o, "plan", "--json").stdout), &steps); err != nil {
-		t.Fatal(err)
-	}
 	out := make(map[string]string)
-	for _, s := range steps {
+	for _, s := range k.plan(t, o) {
 		if s.Kind == "run" {
 			out[s.Step] = s.DiffID
 		}
 	}
 	if len(out) == 0 {
-		t.Fatal("the plan has no steps")
+		t.Fatal("no step of the plan runs a program")
 	}
 	return out
+}
+
+// plan is what retort plan says.
+func (k *kit) plan(t *testing.T, o start) []planStep {
+	t.Helper()
+	var steps []planStep
+	if err := json.Unmarshal([]byte(k.must(t, o, "plan", "--json").stdout), &steps); err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// openssl locks the first of the triples with another table of OpenSSL, to which
+// more is added, and a patch file. It is left online.
+func (k *kit) openssl(t *testing.T, more, name, patch string) start {
+	t.Helper()
+	s := triples[0].app(t)
+	table := "openssl = { version = \"" + triples[0].openssl + "\", "
+	if !strings.Contains(s.manifest, table) {
+		t.Fatalf("no %q in\n%s", table, s.manifest)
+	}
+	s.manifest = strings.Replace(s.manifest, table, table+more+", ", 1)
+	dir := folder(t)
+	write(t, filepath.Join(dir, name), patch)
+	o := k.online(s)
+	o.dir = s.write(t, dir, writeOptions{})
+	k.must(t, o, "lock")
+	return o
 }
