@@ -14,27 +14,30 @@ import (
 // What a patch release of OpenSSL changes, as a patch.
 const patchRelease = `--- a/VERSION.dat
 +++ b/VERSION.dat
-@@ -1,4 +1,4 @@
+@@ -1,6 +1,6 @@
  MAJOR=3
  MINOR=5
 -PATCH=7
 +PATCH=99
  PRE_RELEASE_TAG=
+ BUILD_METADATA=
+ RELEASE_DATE="9 Jun 2026"
 `
 
 // sameBytes changes and renames sources of which nothing gets into what is
 // installed.
-const sameBytes = `diff --git a/VERSION.dat b/VERSION.dat
---- a/VERSION.dat
-+++ b/VERSION.dat
-@@ -1,2 +1,3 @@
- MAJOR=3
- MINOR=5
-+
-diff --git a/HACKING.md b/doc/HACKING.md
-similarity index 100%
+const sameBytes = `diff --git a/HACKING.md b/doc/HACKING.md
+similarity index 90%
 rename from HACKING.md
 rename to doc/HACKING.md
+--- a/HACKING.md
++++ b/doc/HACKING.md
+@@ -1,4 +1,4 @@
+-MODIFYING OPENSSL SOURCE
++Modifying OpenSSL source
+ ========================
+ 
+ This document describes the way to add custom modifications to OpenSSL
 `
 
 // toolchainCutOff compiles another OpenSSL under a toolchain that is there.
@@ -57,7 +60,7 @@ func (k *kit) toolchainCutOff(t *testing.T) {
 	t.Run("patch release", func(t *testing.T) {
 		o := with(t, patchRelease, "")
 		plan := states(t, o)
-		if plan["openssl:build"] != "miss" || plan["otp:crypto"] != "waiting" || plan[env.ToolOTP] != "hit" {
+		if plan["patches:openssl"] != "miss" || plan["openssl:build"] != "waiting" || plan["otp:crypto"] != "waiting" || plan[env.ToolOTP] != "hit" {
 			t.Errorf("before it is compiled the plan says %v", plan)
 		}
 		_, paths := k.build(t, o, "-o", out)
