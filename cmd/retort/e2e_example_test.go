@@ -80,6 +80,8 @@ func readExample(name string) (app, error) {
 // the last run if it still fits, else a repaired or a new one.
 func (k *kit) lock(t *testing.T, s app) []byte {
 	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if lock := k.locks[s.example+s.variant]; lock != nil {
 		return lock
 	}
@@ -203,19 +205,7 @@ func commitAll(t *testing.T, dir string) {
 func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 	t.Helper()
 	home := filepath.Join(folder(t), "home")
-	from := k.primed[s.example+s.variant]
-	if from == "" {
-		dir := folder(k.t) // other tests use it too
-		from = filepath.Join(dir, "home")
-		at := "project"
-		for _, dep := range []string{"poolboy", "jiffy"} { // jiffy has the compilers, too
-			if strings.Contains(s.files["mix.lock"], strconv.Quote(dep)) {
-				at = "dep:" + dep
-			}
-		}
-		k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", at, "--", "true")
-		k.primed[s.example+s.variant] = from
-	}
+	from := k.primedOnce(t, s)
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from, home).CombinedOutput(); err != nil {
 		t.Fatalf("copy a store: %v\n%s", err, out)
 	}
@@ -225,6 +215,27 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 		}
 	}
 	return home
+}
+
+// primedOnce returns the store that primedHome copies.
+func (k *kit) primedOnce(t *testing.T, s app) string {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if from := k.primed[s.example+s.variant]; from != "" {
+		return from
+	}
+	dir := folder(k.t) // other tests use it too
+	from := filepath.Join(dir, "home")
+	at := "project"
+	for _, dep := range []string{"poolboy", "jiffy"} { // jiffy has the compilers, too
+		if strings.Contains(s.files["mix.lock"], strconv.Quote(dep)) {
+			at = "dep:" + dep
+		}
+	}
+	k.must(t, start{home: from, dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{})}, "exec", "--at", at, "--", "true")
+	k.primed[s.example+s.variant] = from
+	return from
 }
 
 // hexRepository is the repository of the examples' packages.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type kit struct {
 	mirror *mirror
 	npm    string // the npm registry; nothing listens where it would be if ""
 
+	mu sync.Mutex // of locks and primed, while one of them is made
+
 	toolchain func() error // waits for what compileToolchain began
 }
 
@@ -48,6 +51,8 @@ func TestE2E(t *testing.T) {
 	if flag.Lookup("test.run").Value.String() == "" {
 		k.toolchain = k.compileToolchain(t)
 	}
+	// Hardly anything of these runs on two processors at once.
+	defer beside(t, "Edits", k.testEdits)()
 	t.Run("Matrix", k.testMatrix)
 	t.Run("Year", k.testYear)
 	t.Run("Clock", k.testClock)
@@ -74,8 +79,18 @@ func TestE2E(t *testing.T) {
 	t.Run("Incremental", k.testIncremental)
 	t.Run("Amend", k.testAmend)
 	t.Run("BrokenStates", k.testBrokenStates)
-	t.Run("Edits", k.testEdits)
 	t.Run("Toolchain", k.testToolchain)
+}
+
+// beside runs a test while others run, and returns what waits for its end. Such a
+// test leaves the mirror and the machine as they are.
+func beside(t *testing.T, name string, test func(t *testing.T)) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.Run(name, test)
+	}()
+	return func() { <-done }
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.
@@ -193,7 +208,7 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	text := "[debian]\nsnapshot = \"none\"\n"
 	if url := k.mirror.hexURL(); url != "" {
 		key := o.home + ".pem"
-		if err := os.WriteFile(key, fixture.HexPublicKey, 0o644); err != nil {
+		if err := replaceFile(key, fixture.HexPublicKey); err != nil { // others may read it now
 			return nil, err
 		}
 		text += fmt.Sprintf("[hex]\nmirror = %q\npublic_key = %q\n", url, key)
