@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 GO ?= go
 
-.PHONY: build check test matrix demo bench clean
+.PHONY: build check test nightly matrix demo bench clean
 
 build: ## the program, bin/retort
 	$(GO) build -trimpath -o bin/retort ./cmd/retort
@@ -13,8 +13,11 @@ check: ## formatting, vet, and what golangci-lint finds if it is installed
 	$(GO) vet ./...
 	@if command -v golangci-lint > /dev/null; then golangci-lint run; fi
 
-test: ## every test; end-to-end ones too where this machine can run them
+test: ## the tests; end-to-end ones too where this machine can run them
 	sh internal/fixture/test.sh
+
+nightly: ## every test, those that take long too
+	RETORT_NIGHTLY=1 sh internal/fixture/test.sh
 
 matrix: ## every toolchain from source, each twice: half a day
 	RETORT_E2E=1 RETORT_TOOLCHAINS=all $(GO) test -count=1 -timeout 24h ./cmd/retort -run TestE2E/Toolchain -v

@@ -76,6 +76,7 @@ func (k *kit) testEjabberd(t *testing.T) {
 	dir := folder(t)
 	built, paths := k.build(t, start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: k.seed}, "-o", filepath.Join(dir, "out"))
 	t.Run("again", func(t *testing.T) {
+		fixture.NeedNightly(t)
 		for _, v := range variations() {
 			if v.name != "another user, cold" {
 				continue

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/fixture"
 	"github.com/retort-build/retort/internal/tarball"
 	"github.com/retort-build/retort/layers/deb"
 )
@@ -40,15 +41,21 @@ func TestOracle(t *testing.T) {
 	if os.Getenv("RETORT_E2E") != "1" {
 		t.Skip("needs root, mmdebstrap and a mirror; set RETORT_E2E=1")
 	}
-	for _, tt := range []struct{ name, suite, include string }{
-		{"trixie-T", "trixie", setT},
-		{"bookworm-T", "bookworm", setT},
-		{"forky-T", "forky", setT},
-		{"trixie-N", "trixie", setN},
-		{"bookworm-N", "bookworm", setN},
-		{"forky-N", "forky", setN},
+	for _, tt := range []struct {
+		name, suite, include string
+		nightly              bool
+	}{
+		{"trixie-T", "trixie", setT, false},
+		{"bookworm-T", "bookworm", setT, false},
+		{"forky-T", "forky", setT, false},
+		{"trixie-N", "trixie", setN, false},
+		{"bookworm-N", "bookworm", setN, true},
+		{"forky-N", "forky", setN, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.nightly {
+				fixture.NeedNightly(t)
+			}
 			o := makeOracle(t, tt.name, tt.suite, tt.include)
 			in := o.unpack(t, tt.suite == "bookworm")
 			var got memSink
