@@ -12,6 +12,7 @@ type Config struct {
 	Platform  Platform
 	Target    string // name of the target, or "" for none
 	Cell      Cell   // of the matrix, or zero for none
+	Method    string // how machines of another architecture build it, or "": nobody has said
 	Toolchain Toolchain
 	Base      Base
 	Hex       Hex
@@ -22,6 +23,13 @@ type Config struct {
 	Release   Release
 	Image     Image
 }
+
+// The values of Config.Method.
+const (
+	MethodCross   = "cross"   // with programs of their own
+	MethodNative  = "native"  // not at all
+	MethodEmulate = "emulate" // with every program under an emulator of the platform
+)
 
 // Base is the system which everything is built on.
 type Base struct {
@@ -61,6 +69,9 @@ type NIF struct {
 	Build   []string // packages to compile it
 	Runtime []string // packages to run it; nil means to be found from the ELF files
 	Env     map[string]string
+	// Method is how machines of another architecture compile it, MethodCross or
+	// MethodEmulate; "" is as the platform is built.
+	Method string
 	// Precompiled is the archive that takes the place of compiling, or nil.
 	Precompiled *Precompiled
 }

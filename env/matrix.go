@@ -197,7 +197,7 @@ func (m *Manifest) compatible(c Cell) error {
 func (m *Manifest) checkMatrix(c Cell, fail func(string, error)) {
 	for _, p := range m.platforms {
 		for _, target := range append([]string{""}, m.targets...) {
-			for _, s := range m.toolchain(p, target, Cell{}).all() {
+			for _, s := range m.toolchain(p, target, Cell{}).All() {
 				at := joinKey("matrix", s.Tool)
 				switch named := c.field(s.Tool); {
 				case named == nil || *named == "":

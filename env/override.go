@@ -65,10 +65,11 @@ func (m *Manifest) config(p Platform, target string, cell Cell) Config {
 		Platform:  p,
 		Target:    target,
 		Cell:      cell,
+		Method:    m.root.sub("platform").sub(p.Arch()).text("method", ""),
 		Toolchain: m.toolchain(p, target, cell),
 		Base:      baseOf(t.sub("base")),
 		Hex:       hexOf(t.sub("hex")),
-		NIFs:      nifsOf(t.sub("nif")),
+		NIFs:      nifsOf(t.sub("nif"), p),
 		Deps:      depsOf(t.sub("deps")),
 		Generate:  generateOf(t.sub("generate")),
 		Assets:    assetsOf(t.sub("assets"), p),
@@ -125,11 +126,12 @@ func DefaultAuthEnv(repo string) string {
 	return "RETORT_HEX_" + upper + "_KEY"
 }
 
-func nifsOf(t table) []NIF {
+func nifsOf(t table, p Platform) []NIF {
 	var nifs []NIF
 	for _, dep := range t.names() {
 		n := t.sub(dep)
-		nif := NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime")}
+		n = merge(n, n.sub("platform").sub(p.Arch()))
+		nif := NIF{Dep: dep, Build: n.list("build"), Runtime: n.list("runtime"), Method: n.text("method", "")}
 		if environ := n.texts("env"); len(environ) > 0 {
 			nif.Env = environ
 		}
@@ -230,8 +232,8 @@ func (m *Manifest) check(lines map[string]int) error {
 // version of a package for a platform, and one suite for all.
 func (m *Manifest) checkOneToolchain(fail func(string, error)) {
 	compare := func(at string, a, b Config) {
-		for i, s := range b.Toolchain.all() {
-			if o := a.Toolchain.all()[i]; s.From == FromDebian && o.From == FromDebian && s.Version != o.Version {
+		for i, s := range b.Toolchain.All() {
+			if o := a.Toolchain.All()[i]; s.From == FromDebian && o.From == FromDebian && s.Version != o.Version {
 				fail(joinKey(joinKey(at, "toolchain"), s.Tool), errors.New("cannot differ: a lock holds one version of a Debian package for all platforms and targets"))
 			}
 		}

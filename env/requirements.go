@@ -1,6 +1,9 @@
 package env
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Names of package sets in a lock.
 const (
@@ -42,6 +45,26 @@ var GitPackages = []string{"git", "libpcre2-8-0", "zlib1g"}
 func NIFBuildSet(dep string) string   { return "nif." + dep + ".build" }
 func NIFRuntimeSet(dep string) string { return "nif." + dep + ".runtime" }
 
+func nativePackages() []string { return []string{"g++", "gcc", "libc6-dev", "make"} }
+
+// CrossSet names the set that compiles native code for another platform.
+func CrossSet(p Platform) string { return "cross." + p.Arch() }
+
+// CrossRequirements are the sets of a platform with compilers for those others
+// that are made on it, by the configurations of these.
+func CrossRequirements(p Platform, others []Config) map[string][]string {
+	sets := make(map[string][]string)
+	for _, c := range others {
+		asked := c.Method == "" || c.Method == MethodCross
+		if c.Platform != p && asked && len(c.NIFs) > 0 {
+			cpu := strings.ReplaceAll(c.Platform.Triplet(), "_", "-")
+			sets[CrossSet(c.Platform)] = []string{"g++-" + cpu, "gcc-" + cpu}
+			sets[SetNative] = nativePackages()
+		}
+	}
+	return sets
+}
+
 // GenerateSet names the set of a [generate.NAME] table.
 func GenerateSet(name string) string { return "generate." + name }
 
@@ -61,7 +84,7 @@ func (c Config) Requirements() map[string][]string {
 		sets[SetImage] = append(sets[SetImage], ShellPackages...)
 	}
 	if len(c.NIFs) > 0 || len(c.Generate) > 0 {
-		sets[SetNative] = []string{"g++", "gcc", "libc6-dev", "make"}
+		sets[SetNative] = nativePackages()
 	}
 	for _, g := range c.Generate {
 		sets[GenerateSet(g.Name)] = sorted(g.Packages)

@@ -1,5 +1,7 @@
 package env
 
+import "maps"
+
 // kind is what a value of the manifest is.
 type kind int
 
@@ -32,6 +34,8 @@ func tables(fields map[string]*node) *node           { return &node{kind: fixedK
 // manifestSchema describes toolchain.toml. It is the only list of its keys.
 func manifestSchema() *node {
 	sections := overridable()
+	platform := overridable()
+	platform["method"] = texts(oneOf(MethodCross, MethodNative, MethodEmulate))
 	target := overridable()
 	for _, key := range targetShorthands {
 		target[key] = target["release"].fields[key]
@@ -42,8 +46,8 @@ func manifestSchema() *node {
 		"hex":       hexSchema(),
 		"matrix":    matrixSchema(),
 		"platform": tables(map[string]*node{
-			"amd64": tables(sections),
-			"arm64": tables(sections),
+			"amd64": tables(platform),
+			"arm64": tables(platform),
 		}),
 		"target": {kind: namedKind, key: checkTarget, each: tables(target)},
 	}
@@ -74,15 +78,7 @@ func overridable() map[string]*node {
 			"outputs":  lists(checkOutput),
 		})},
 		"assets": assetsSchema(debs),
-		"nif": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
-			"build":   debs,
-			"runtime": debs,
-			"env":     {kind: namedKind, key: checkNIFEnv, each: texts(checkText)},
-			"precompiled": tables(map[string]*node{
-				"url":    texts(checkArchiveURL),
-				"sha256": texts(checkSHA256),
-			}),
-		})},
+		"nif":    {kind: namedKind, key: checkApp, each: nifSchema(debs)},
 		"deps": {kind: namedKind, key: checkApp, each: tables(map[string]*node{
 			"config_apps": lists(checkAppName),
 		})},
@@ -128,6 +124,23 @@ func toolchainSchema() *node {
 		fields[name] = &node{kind: toolKind, fields: tool}
 	}
 	return tables(fields)
+}
+
+// nifSchema has what may be said of native code, and again for one platform.
+func nifSchema(debs *node) *node {
+	keys := map[string]*node{
+		"build":   debs,
+		"runtime": debs,
+		"env":     {kind: namedKind, key: checkNIFEnv, each: texts(checkText)},
+		"precompiled": tables(map[string]*node{
+			"url":    texts(checkArchiveURL),
+			"sha256": texts(checkSHA256),
+		}),
+		"method": texts(oneOf(MethodCross, MethodEmulate)),
+	}
+	platform := tables(maps.Clone(keys))
+	keys["platform"] = tables(map[string]*node{"amd64": platform, "arm64": platform})
+	return tables(keys)
 }
 
 // matrixSchema has the versions of those tools that a build can choose.

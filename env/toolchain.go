@@ -60,14 +60,15 @@ type Toolchain struct {
 
 // Tools lists the tools that are asked for, in the order of ToolNames.
 func (t Toolchain) Tools() []ToolSpec {
-	return slices.DeleteFunc(t.all(), func(s ToolSpec) bool { return s.Version == "" })
+	return slices.DeleteFunc(t.All(), func(s ToolSpec) bool { return s.Version == "" })
 }
 
-func (t Toolchain) all() []ToolSpec { return []ToolSpec{t.OpenSSL, t.OTP, t.Elixir, t.Hex, t.Rebar3} }
+// All lists all tools, in the order of ToolNames.
+func (t Toolchain) All() []ToolSpec { return []ToolSpec{t.OpenSSL, t.OTP, t.Elixir, t.Hex, t.Rebar3} }
 
 // FromSource lists those of Tools that are compiled from source.
 func (t Toolchain) FromSource() []ToolSpec {
-	return slices.DeleteFunc(t.all(), func(s ToolSpec) bool { return !s.FromSource() })
+	return slices.DeleteFunc(t.All(), func(s ToolSpec) bool { return !s.FromSource() })
 }
 
 // ToolSpec is what a manifest says of one tool.
@@ -210,7 +211,7 @@ func relative(dir, path string) string {
 // checkToolchain finds what is wrong with tools as a whole; written is what the
 // manifest has of them.
 func checkToolchain(t Toolchain, written table, fail func(string, error)) {
-	for _, s := range t.all() {
+	for _, s := range t.All() {
 		at := joinKey("toolchain", s.Tool)
 		missing := map[string]string{
 			ToolOTP: `missing: the version of Erlang/OTP, such as "27.3.4.1"`, ToolElixir: `missing: the version of Elixir, such as "1.18.3"`,
