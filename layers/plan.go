@@ -67,6 +67,10 @@ func (p Plan) Recipe(name string) (*Recipe, bool) {
 // DebStep is the name of the step that unpacks a Debian package.
 func DebStep(name string) string { return "deb:" + name }
 
+// ForeignStep is the name of a step's counterpart for another platform than that
+// of the programs that run: "dep:jiffy:arm64", as Debian writes foreign packages.
+func ForeignStep(name string, p env.Platform) string { return name + ":" + p.Arch() }
+
 // RootFS is the plan of one root file system: the steps that unpack its
 // packages, lowest layer first, and the step that configures them.
 type RootFS struct {
@@ -98,6 +102,31 @@ func Toolchain(lock *env.Lock, p env.Platform, suite, name string, roots, bare [
 		Name: name, Kind: Configure, Platform: p, Inputs: root.Packages, Facts: facts,
 	})
 	return root, nil
+}
+
+// Foreign returns a root file system with the names of ForeignStep.
+func (r RootFS) Foreign(p env.Platform) RootFS {
+	out := RootFS{Config: ForeignStep(r.Config, p), Packages: foreignSteps(r.Packages, p)}
+	for _, recipe := range r.Recipes {
+		recipe.Name, recipe.Inputs = ForeignStep(recipe.Name, p), foreignSteps(recipe.Inputs, p)
+		out.Recipes = append(out.Recipes, recipe)
+	}
+	return out
+}
+
+func foreignSteps(names []string, p env.Platform) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, ForeignStep(name, p))
+	}
+	return out
+}
+
+// ForeignDebRecipe is DebRecipe under the name of ForeignStep.
+func ForeignDebRecipe(p env.Package, suite string) Recipe {
+	r := DebRecipe(p, suite)
+	r.Name = ForeignStep(r.Name, p.Platform)
+	return r
 }
 
 // DebRecipe unpacks one package of a suite.

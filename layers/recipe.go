@@ -33,6 +33,10 @@ const (
 // or stores would go on answering with the old ones.
 var generation = map[Kind]int{UnpackDeb: 1, UnpackHex: 1, UnpackGit: 1, UnpackNPM: 1, UnpackTool: 1, UnpackSource: 1, Configure: 1, Files: 1, Run: 1}
 
+// SysrootDir is where a cross-compiling step has the root file system that its
+// results are for.
+const SysrootDir = "/sysroot"
+
 // Recipe is one step in full. What is not in it, in the contents of its inputs
 // or in this program's key salt cannot reach the step's result.
 type Recipe struct {
@@ -57,6 +61,12 @@ type Recipe struct {
 	// Root names the steps merged into the root file system of a Run, lowest
 	// first; Over those mounted above it one by one.
 	Root, Over []string
+	// Sysroot names the steps merged, lowest first, into a root file system of
+	// Platform that is mounted at SysrootDir for the programs of Build.
+	Sysroot []string
+	// Build is the platform of the programs that make something for Platform; ""
+	// is Platform itself.
+	Build env.Platform
 	// Work names the steps whose layers make up the project directory, lowest first.
 	Work []string
 	// Dir is the absolute path of the project directory inside.
@@ -137,7 +147,7 @@ func (f SourceFile) Entry() tarball.Entry {
 // InputNames lists every step that r reads, each once, in first-use order.
 func (r *Recipe) InputNames() []string {
 	var out []string
-	for _, list := range [][]string{r.Inputs, r.Root, r.Over, r.Work} {
+	for _, list := range [][]string{r.Inputs, r.Root, r.Over, r.Sysroot, r.Work} {
 		for _, name := range list {
 			if !slices.Contains(out, name) {
 				out = append(out, name)
@@ -207,10 +217,16 @@ func KeyOf(r *Recipe, inputs map[string]Layer) (Key, string, error) {
 		}
 	}
 	k.list("fact", r.Facts)
+	if r.Build != "" { // older keys have neither this nor a sysroot
+		k.add("build", string(r.Build))
+	}
 	for _, in := range []struct {
 		field string
 		names []string
-	}{{"input", r.Inputs}, {"root", r.Root}, {"over", r.Over}, {"work", r.Work}} {
+	}{{"input", r.Inputs}, {"root", r.Root}, {"over", r.Over}, {"sysroot", r.Sysroot}, {"work", r.Work}} {
+		if in.field == "sysroot" && len(in.names) == 0 {
+			continue
+		}
 		k.add(in.field+".len", strconv.Itoa(len(in.names)))
 		for _, name := range in.names {
 			layer, ok := inputs[name]
