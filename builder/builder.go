@@ -26,6 +26,9 @@ type Builder struct {
 	// Project left. What it makes then has a key of its own.
 	Incremental bool
 	Project     string // names the project; reaches no result
+	// Emulated is what programs find in their environment besides if they run under
+	// an emulator. It is in no key.
+	Emulated []string
 	// OnEvent, if not nil, is told what happens, from several goroutines at once.
 	OnEvent func(Event)
 	// OnWork, if not nil, is told what the store has of a plan before the rest is

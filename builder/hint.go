@@ -5,12 +5,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/retort-build/retort/env"
 )
 
 // Hints says what in the manifest may be missing, as far as the log of a
 // program that failed tells: system packages, or the network that no step has.
 func (e *ExitError) Hints() []string {
 	app, isDep := strings.CutPrefix(e.Step, DepStep(""))
+	app, arch, _ := strings.Cut(app, ":")
+	foreign, err := env.ParsePlatform(arch)
 	if !isDep {
 		app = "APP"
 	}
@@ -39,6 +43,12 @@ func (e *ExitError) Hints() []string {
 	for _, m := range missingLibrary.FindAllStringSubmatch(e.Log, -1) {
 		add("-l%s is in %s: add it to build of [nif.%s] in toolchain.toml and run retort lock", m[1], packageOf(libraryPackages, m[1]), app)
 	}
+	if foreignProgram.MatchString(e.Log) && err == nil {
+		add("it runs a program that it has compiled for %s: say method = \"emulate\" in [nif.%s.platform.%s] of toolchain.toml, or have it use $CC_FOR_BUILD for that program", foreign, app, foreign.Arch())
+	}
+	if foreignObject.MatchString(e.Log) && err == nil {
+		add("it links with native code of this machine, as that of another dependency: say method = \"emulate\" in [nif.%s.platform.%s] of toolchain.toml", app, foreign.Arch())
+	}
 	if m := missingArchive.FindStringSubmatch(e.Log); m != nil {
 		add("no step has network: add precompiled = { url = %q, sha256 = \"...\" } to [nif.%s] in toolchain.toml; deps/%s has the digest in its checksum file", m[1], app, app)
 	} else if noNetwork.MatchString(e.Log) {
@@ -61,6 +71,8 @@ var (
 	missingHeader = regexp.MustCompile(`(?m)fatal error: '?([A-Za-z0-9+_./-]{1,100})'?(?:: No such file or directory| file not found)` +
 		`|cannot find (?:header|include) file ([A-Za-z0-9+_./-]{1,100})`)
 	missingLibrary = regexp.MustCompile(`(?m)(?:cannot|unable to) find (?:library )?-l([A-Za-z0-9+_.-]{1,60})`)
+	foreignProgram = regexp.MustCompile(`Exec format error|cannot execute binary file|Could not open '/lib/ld-linux|cannot run C compiled programs`)
+	foreignObject  = regexp.MustCompile(`file in wrong format|skipping incompatible .*\.(?:so|a) `)
 	missingArchive = regexp.MustCompile(`fetch NIF from (https?://[A-Za-z0-9._~:/@%+-]{1,500}[A-Za-z0-9])`)
 	noNetwork      = regexp.MustCompile(`nxdomain|Could not resolve host|Temporary failure in name resolution|Name or service not known|` +
 		`Network is unreachable|enetunreach|no such host|failed to lookup address`)

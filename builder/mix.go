@@ -45,6 +45,9 @@ type MixApp struct {
 	// Toolchain is what of the toolchain is compiled from source, and so lies over
 	// the packages.
 	Toolchain Toolchain
+	// Cross, if not nil, has the release made for its platform, with programs of
+	// Platform.
+	Cross *Cross
 	// Image unpacks further packages that the image takes files from.
 	Image []layers.Recipe
 	// Generate are commands that write files of the project first of all.
@@ -78,7 +81,7 @@ func (a MixApp) root(n Need) (root, error) {
 		return root{}, err
 	}
 	fs := shared
-	if len(n.NIFs) > 0 || n.Git {
+	if len(n.NIFs) > 0 || n.Git || n.Cross {
 		if fs, err = a.Root(n); err != nil {
 			return root{}, err
 		}
@@ -192,6 +195,10 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
+	crossed, foreign, err := g.crossed(compile, need, apps)
+	if err != nil {
+		return layers.Plan{}, err
+	}
 	assets := a.assetRecipes(slices.Concat(work, []string{stepConfig, stepCode}, a.generated(), []string{StepCompile}))
 	out := "_release/" + release
 	base := layers.Recipe{
@@ -201,18 +208,21 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 		Dir:  projectDir, Argv: append(append(tool("Base"), out), p.releaseName(release)...), Env: a.parallelEnv(), Parallel: true,
 		Outputs: []layers.Output{{Path: "_release"}},
 	}
+	assembled := layers.Recipe{
+		Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
+		Root: mix.Root, Over: withTools(mix.Over),
+		Work: slices.Concat([]string{stepBase}, work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
+		Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(), Parallel: true,
+		Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
+		Amends:  []string{stepCode, StepCompile},
+	}
+	if a.Cross != nil {
+		a.Cross.assemble(&base, foreign)
+		a.Cross.assemble(&assembled, foreign)
+	}
 	return plan.Append(native.Recipes...).Append(mix.Recipes...).Append(a.Image...).Append(
-		compile, filesRecipe(stepDefs, pick(a.Source, func(p string) bool { return isMix(p) && !isConfig(p) })), base,
-	).Append(assets...).Append(
-		layers.Recipe{
-			Name: StepRelease, Kind: layers.Run, Platform: a.Platform,
-			Root: mix.Root, Over: withTools(mix.Over),
-			Work: slices.Concat([]string{stepBase}, work, []string{stepCode, stepConfig, stepRest}, a.generated(), []string{StepCompile}, a.assetSteps()),
-			Dir:  projectDir, Argv: a.releaseArgv(p, release, out), Env: a.parallelEnv(), Parallel: true,
-			Outputs: []layers.Output{{Path: out, Strip: true, Base: stepBase}},
-			Amends:  []string{stepCode, StepCompile},
-		},
-	), nil
+		compile, filesRecipe(stepDefs, pick(a.Source, func(p string) bool { return isMix(p) && !isConfig(p) })),
+	).Append(crossed...).Append(base).Append(assets...).Append(assembled), nil
 }
 
 // compiled are the folders that the application compiles to. In _build, priv is

@@ -20,6 +20,7 @@ func DepStep(app string) string { return "dep:" + app }
 // Need is what a step asks of its root file system besides the toolchain.
 type Need struct {
 	Compilers bool
+	Cross     bool     // and compilers for the platform of MixApp.Cross
 	Git       bool     // Mix asks git about git dependencies
 	NIFs      []string // [nif] tables, sorted: their build packages
 }
@@ -96,12 +97,19 @@ func (g depGraph) steps() (recipes []layers.Recipe, sources, compiled []string, 
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		compile, roots, err := g.compile(d)
+		compile, roots, err := g.compile(d, nil)
 		if err != nil {
 			return nil, nil, nil, err
 		}
 		recipes = append(recipes, source)
 		recipes = append(append(recipes, roots...), compile)
+		if g.bound(d) {
+			foreign, roots, err := g.compile(d, g.app.Cross)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			recipes = append(append(recipes, roots...), foreign)
+		}
 		if fetched(d) {
 			sources, compiled = append(sources, source.Name), append(compiled, compile.Name)
 		}
@@ -178,11 +186,15 @@ func (g depGraph) source(d ProjectDep) (layers.Recipe, error) {
 }
 
 // compile plans the compilation of one dependency. It sees its own source,
-// those below it with what they compiled to, and nothing else.
-func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Recipe, err error) {
+// those below it with what they compiled to, and nothing else. With cross it is
+// compiled for that platform.
+func (g depGraph) compile(d ProjectDep, cross *Cross) (step layers.Recipe, roots []layers.Recipe, err error) {
 	family := append(g.closure(d.App), d.App)
 	need := g.need(family)
 	nif, native := g.app.nif(d.App)
+	if cross != nil {
+		nif, native = cross.nif(d.App)
+	}
 	need.Compilers = native && nif.Precompiled == nil || g.made(d)
 	root, err := g.app.root(need)
 	if err != nil {
@@ -222,16 +234,24 @@ func (g depGraph) compile(d ProjectDep) (step layers.Recipe, roots []layers.Reci
 	}
 	environ := cleanMemory(withEnv(g.app.env(), nifEnv(nif)))
 	if archive, ok := precompiled(nif, g.app.Platform); ok {
+		if cross != nil {
+			archive.Name, archive.Platform = layers.ForeignStep(archive.Name, cross.Platform), cross.Platform
+		}
 		root.Recipes = append(root.Recipes, archive)
 		work = append(work, archive.Name)
 		argv = append(argv, "precompiled="+path.Base(archive.Prefix))
 		environ = precompiledEnv(environ)
 	}
-	return layers.Recipe{
+	step = layers.Recipe{
 		Name: DepStep(d.App), Kind: layers.Run, Platform: g.app.Platform,
 		Root: root.Root, Over: withTools(root.Over), Work: work,
 		Dir: projectDir, Argv: argv, Env: environ, Outputs: outputs, Jobs: true,
-	}, root.Recipes, nil
+	}
+	if cross == nil {
+		return step, root.Recipes, nil
+	}
+	step, roots, err = g.inForeign(step, need, d.App)
+	return step, append(roots, root.Recipes...), err
 }
 
 // made reports whether make compiles a dependency. Mix knows that only from its
@@ -244,7 +264,11 @@ func (g depGraph) made(d ProjectDep) bool {
 func (g depGraph) need(apps []string) Need {
 	var n Need
 	for _, app := range apps {
-		if _, ok := g.app.nif(app); ok {
+		_, ok := g.app.nif(app)
+		if c := g.app.Cross; c != nil && !ok {
+			_, ok = c.nif(app)
+		}
+		if ok {
 			n.NIFs = append(n.NIFs, app)
 		}
 		n.Git = n.Git || fetched(g.deps[app]) && g.locked[app].Kind == hex.Git

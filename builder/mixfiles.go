@@ -27,8 +27,10 @@ func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
 	switch r.Name {
 	case stepScripts:
 		text, ok = scripts()[f.Path]
-	case stepCompilers:
+	case stepCompilers, layers.ForeignStep(stepCompilers, r.Platform):
 		text, ok = compilerFiles(r.Platform)[f.Path]
+	case stepCross:
+		text, ok = crossFiles(r.Platform)[f.Path]
 	}
 	if !ok {
 		return nil, false

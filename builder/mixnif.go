@@ -118,9 +118,8 @@ const specs = `*self_spec:
 // compilerFiles replace gcc and g++, which are links to the commands with the
 // platform in their names, so that whoever calls them gets the specs.
 func compilerFiles(p env.Platform) map[string][]byte {
-	machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[p.Arch()]
 	wrap := func(name string) []byte {
-		return fmt.Appendf(nil, "#!/bin/sh\nexec /usr/bin/%s-linux-gnu-%s -specs=/%s \"$@\"\n", machine, name, specsFile)
+		return fmt.Appendf(nil, "#!/bin/sh\nexec /usr/bin/%s-%s -specs=/%s \"$@\"\n", p.Triplet(), name, specsFile)
 	}
 	return map[string][]byte{specsFile: []byte(specs), "usr/bin/g++": wrap("g++"), "usr/bin/gcc": wrap("gcc")}
 }

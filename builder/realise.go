@@ -88,7 +88,7 @@ func (b *Builder) lookupFirst(ctx context.Context, plan layers.Plan, known hits)
 		group.Go(func() error {
 			for i := w; i < len(out); i += workers {
 				r := &plan.Recipes[i]
-				if len(r.Inputs)+len(r.Root)+len(r.Over)+len(r.Work) > 0 {
+				if len(r.Inputs)+len(r.Root)+len(r.Over)+len(r.Sysroot)+len(r.Work) > 0 {
 					continue
 				}
 				key, _, err := layers.KeyOf(r, nil)

@@ -31,6 +31,11 @@ func (b *Builder) Release(ctx context.Context, a MixApp, name string) (Built, er
 	if built.Layers, err = b.realise(ctx, built.Plan, built.hits); err != nil {
 		return Built{}, err
 	}
+	if a.Cross != nil {
+		if err := b.checkPortable(ctx, built, a.Cross.Platform); err != nil {
+			return Built{}, err
+		}
+	}
 	built.Release = built.Layers[StepRelease]
 	built.Version, err = b.releaseVersion(built.Release)
 	return built, err

@@ -1,14 +1,17 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 )
 
@@ -50,6 +53,11 @@ func (b *Builder) run(ctx context.Context, key layers.Key, r *layers.Recipe, inp
 		}
 		return layers.Layer{}, err
 	}
+	if r.Build != "" && !strings.HasPrefix(r.Name, StepRelease) { // which copies what was checked
+		if err := checkMachine(r, p.Work.Upper); err != nil {
+			return layers.Layer{}, err
+		}
+	}
 	var state, made []byte
 	if r.Resumes != nil || len(r.Amends) > 0 {
 		state = readOut(p.Work.Upper, stateFile, maxState)
@@ -84,8 +92,22 @@ func (b *Builder) process(ctx context.Context, r *layers.Recipe, inputs map[stri
 		return Process{}, fmt.Errorf("merge root file system: %w", err)
 	}
 	p := Process{
-		Platform: r.Platform, Root: []string{root},
+		Platform: cmp.Or(r.Build, r.Platform), Root: []string{root},
 		Tmpfs: writable, Argv: r.Argv, Env: r.Env, Dir: r.Dir,
+	}
+	if p.Platform != env.Any && p.Platform.Arch() != runtime.GOARCH {
+		p.Env = override(p.Env, b.Emulated)
+	}
+	if len(r.Sysroot) > 0 {
+		var parts []layers.ViewLayer
+		for _, name := range r.Sysroot {
+			parts = append(parts, layers.ViewLayer{Layer: inputs[name], Override: true})
+		}
+		sysroot, err := b.Store.View(ctx, parts)
+		if err != nil {
+			return Process{}, fmt.Errorf("merge sysroot: %w", err)
+		}
+		p.Binds = append(p.Binds, Bind{Source: sysroot, Target: layers.SysrootDir})
 	}
 	if r.Parallel {
 		p.Argv = schedulers(r.Argv, b.jobs())

@@ -15,6 +15,7 @@ defmodule Mix.Tasks.Retort.Base do
     if Mix.Project.config()[:app], do: Retort.Base.describe()
     Mix.Task.run("deps.loadpaths", ["--no-deps-check"])
     [path | name] = args
+    Retort.Cross.releases(& &1)
     release = Mix.Release.from_config!(if(name != [], do: name |> hd() |> String.to_atom()), Mix.Project.config(), path: path)
     Retort.Base.lay_out(release, Map.keys(release.applications) -- [Mix.Project.config()[:app] | Keyword.keys(own)])
   end

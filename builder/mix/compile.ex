@@ -19,6 +19,7 @@ defmodule Retort.Compile do
     Retort.Files.sort()
     Retort.Steady.begin()
     config(System.argv())
+    Retort.Cross.begin()
     build = System.fetch_env!("MIX_BUILD_PATH")
     files = State.files()
     {mode, state} = if anew() > 0, do: {:clean, State.new(files)}, else: State.begin(files, build, &numbers(files, &1.names))

@@ -52,6 +52,7 @@ defmodule Retort.Dep do
     Retort.Files.sort()
     [app | facts] = System.argv()
     prepare(app, facts)
+    Retort.Cross.begin()
     objects = objects(app)
     # Mix takes away the path of modules that no dependency has.
     for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)

@@ -8,11 +8,7 @@ defmodule Mix.Tasks.Retort.Release do
   # Archives are made from the settled release; Mix's would hold the cookie. A
   # function after :tar may want it, so there it is made, and removed at the end.
   def run(args) do
-    releases = for {name, opts} <- Mix.Project.config()[:releases] || [], do: {name, fn -> without_tar(opts) end}
-
-    if releases != [] and function_exported?(Mix.ProjectStack, :merge_config, 1),
-      do: Mix.ProjectStack.merge_config(releases: releases)
-
+    Retort.Cross.releases(&without_tar/1)
     structure()
     Mix.Task.run("release", args)
   end
@@ -25,8 +21,6 @@ defmodule Mix.Tasks.Retort.Release do
 
     if Mix.Project.config()[:app], do: Mix.Project.build_structure()
   end
-
-  defp without_tar(opts) when is_function(opts, 0), do: without_tar(opts.())
 
   defp without_tar(opts) do
     {steps, rest} = Enum.split_while(opts[:steps] || [:assemble], &(&1 != :tar))

@@ -60,7 +60,7 @@ func (e *Engine) run(ctx context.Context, p builder.Process) error {
 		return err
 	}
 	s.ASLR, s.Legacy = e.ASLR, e.legacy
-	if err := checkPlatform(p.Platform); err != nil {
+	if err := CheckPlatform(p.Platform); err != nil {
 		return err
 	}
 	streams, err := newStreams(p, s)

@@ -17,10 +17,10 @@ import (
 
 const binfmtDir = "/proc/sys/fs/binfmt_misc"
 
-// checkPlatform refuses programs that this machine cannot execute: those of
-// another architecture need an emulator which the kernel opened beforehand
-// (flag F), since the sandbox has no file of the host.
-func checkPlatform(p env.Platform) error {
+// CheckPlatform returns *builder.UnavailableError for a platform whose programs
+// this machine cannot execute: those of another architecture need an emulator which
+// the kernel opened beforehand (flag F), since the sandbox has no file of the host.
+func CheckPlatform(p env.Platform) error {
 	if p == "" || p == env.Any || p.Arch() == runtime.GOARCH {
 		return nil
 	}

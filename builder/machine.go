@@ -1,0 +1,137 @@
+package builder
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/internal/elf"
+	"github.com/retort-build/retort/internal/tarball"
+	"github.com/retort-build/retort/layers"
+)
+
+// MachineError says that native code came out for another machine than the
+// platform's: the user's build, not ours.
+type MachineError struct {
+	Step string // that compiled it
+	Path string // below the project
+	Got  elf.Machine
+	Want env.Platform
+}
+
+func (e *MachineError) Error() string {
+	return fmt.Sprintf("%s: %s is for %s, and the release for %s", e.Step, e.Path, e.Got, e.Want)
+}
+
+// Hints says what makes it come out for the right one.
+func (e *MachineError) Hints() []string {
+	arch := e.Want.Arch()
+	app, isDep := strings.CutPrefix(strings.TrimSuffix(e.Step, ":"+arch), DepStep(""))
+	if !isDep {
+		app = "APP"
+	}
+	return []string{
+		fmt.Sprintf("what compiles it does not call $CC, which is %s-gcc there: give it what it reads instead, such as env = { COMPILER = \"%s-gcc\" } in [platform.%s.nif.%s] of toolchain.toml", e.Want.Triplet(), e.Want.Triplet(), arch, app),
+		fmt.Sprintf("or have it compiled under an emulator: method = %q in [nif.%s.platform.%s]", env.MethodEmulate, app, arch),
+	}
+}
+
+// checkMachine refuses native code for another machine that a program left in a
+// folder priv: what a release takes.
+func checkMachine(r *layers.Recipe, upper string) error {
+	return filepath.WalkDir(upper, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(upper, path)
+		if err != nil || !inPriv(rel) || !keeps(r.Outputs, rel) {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		// What is damaged is the image's business, which says so.
+		if file, is, _ := elf.Read(f); is && string(file.Machine) != r.Platform.Arch() {
+			return &MachineError{Step: r.Name, Path: rel, Got: file.Machine, Want: r.Platform}
+		}
+		return nil
+	})
+}
+
+func inPriv(path string) bool {
+	return slices.Contains(strings.Split(filepath.ToSlash(path), "/"), "priv")
+}
+
+// NativeError says that what was compiled once for all platforms holds native
+// code: nothing told that it has any.
+type NativeError struct {
+	App  string
+	Path string // in the layer of its step
+}
+
+func (e *NativeError) Error() string {
+	return fmt.Sprintf("%s has native code, %s, and is compiled for this machine only", e.App, e.Path)
+}
+
+// Hints says what has it compiled for each platform.
+func (e *NativeError) Hints() []string {
+	return []string{fmt.Sprintf("add [nif.%s] to toolchain.toml and run retort lock", e.App)}
+}
+
+// checkPortable refuses native code in what a release for another platform has
+// from this machine.
+func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform) error {
+	check := func(step, app string) error {
+		layer, ok := built.Layers[step]
+		if _, foreign := built.Layers[layers.ForeignStep(step, p)]; !ok || foreign {
+			return nil
+		}
+		name, err := b.native(ctx, layer)
+		if err != nil || name == "" {
+			return err
+		}
+		if _, rest, ok := strings.Cut(name, "/lib/"); ok && app == "" {
+			app, _, _ = strings.Cut(rest, "/")
+		}
+		return &NativeError{App: cmp.Or(app, built.Project.App), Path: name}
+	}
+	for _, d := range built.Project.Deps {
+		if err := check(DepStep(d.App), d.App); err != nil {
+			return err
+		}
+	}
+	return check(StepCompile, "")
+}
+
+// native names a program or library that a layer has in a folder priv, if it has any.
+func (b *Builder) native(ctx context.Context, l layers.Layer) (string, error) {
+	entries, err := b.Store.Entries(ctx, l)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if e.Kind != tarball.File || !inPriv(e.Path) {
+			continue
+		}
+		f, err := b.Store.OpenFile(l, e.Path)
+		if err != nil {
+			return "", err
+		}
+		_, is, _ := elf.Read(f)
+		if err := f.Close(); err != nil {
+			return "", err
+		}
+		if is {
+			return e.Path, nil
+		}
+	}
+	return "", nil
+}
