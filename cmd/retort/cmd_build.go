@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"flag"
-	"os"
 	"path/filepath"
 	"sync"
 
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 	"github.com/retort-build/retort/registry"
 )
@@ -44,19 +45,26 @@ func cmdBuild(fs *flag.FlagSet) action {
 	}
 }
 
-// buildResult is what `build --json` prints.
+// buildResult is what `build --json` prints. Platform and Release are of the only
+// platform; Platforms says the same of several.
 type buildResult struct {
-	Name     string       `json:"name"`
-	Version  string       `json:"version"`
-	Platform string       `json:"platform"`
-	Target   string       `json:"target,omitempty"`
-	Cell     string       `json:"cell,omitempty"`
-	Release  string       `json:"release"` // DiffID of the release's tree
-	Outputs  []outputFile `json:"outputs"`
+	Name      string          `json:"name"`
+	Version   string          `json:"version"`
+	Platform  string          `json:"platform,omitempty"`
+	Target    string          `json:"target,omitempty"`
+	Cell      string          `json:"cell,omitempty"`
+	Release   string          `json:"release,omitempty"` // DiffID of the release's tree
+	Platforms []platformBuild `json:"platforms,omitempty"`
+	Outputs   []outputFile    `json:"outputs"`
+}
+
+type platformBuild struct {
+	Platform string `json:"platform"`
+	Release  string `json:"release"`
 }
 
 func build(ctx context.Context, t *terminal, o buildOptions) error {
-	result, err := buildOne(ctx, t, o)
+	result, err := buildRelease(ctx, t, o)
 	if err != nil {
 		return err
 	}
@@ -69,65 +77,130 @@ func build(ctx context.Context, t *terminal, o buildOptions) error {
 	return nil
 }
 
-// buildOne builds the release for a target and cell, and writes its outputs.
-func buildOne(ctx context.Context, t *terminal, o buildOptions) (buildResult, error) {
+// buildRelease builds the release for a target, a cell and every platform that is
+// asked for, and writes the outputs.
+func buildRelease(ctx context.Context, t *terminal, o buildOptions) (buildResult, error) {
 	var none buildResult
-	s, err := t.session(ctx, o.sessionFlags)
+	platforms, err := o.platforms(t)
 	if err != nil {
 		return none, err
 	}
-	defer s.close()
-	s.root = o.root
-	dir := filepath.Join(s.dir, "dist")
+	var all []*finished
+	defer func() {
+		for _, f := range all {
+			f.close()
+		}
+	}()
+	for i, p := range platforms {
+		if len(platforms) > 1 {
+			t.say("platform %d of %d: %s", i+1, len(platforms), p)
+		}
+		o.platform = string(p)
+		f, err := buildFor(ctx, t, o)
+		if err != nil {
+			return none, err
+		}
+		all = append(all, f)
+		if i < len(platforms)-1 {
+			f.progress.close()
+			f.progress.summary()
+		}
+	}
+	outputs, err := writeOutputs(ctx, all, registry.Format(o.format))
+	if err != nil {
+		return none, err
+	}
+	if err := rememberBuilds(ctx, all, o.root); err != nil {
+		return none, err
+	}
+	first, last := all[0], all[len(all)-1]
+	last.progress.phase("finished")
+	last.progress.close()
+	last.progress.summary()
+	for _, f := range all {
+		for _, note := range f.notes {
+			t.say("note: %s", note)
+		}
+	}
+	result := buildResult{Name: first.Name, Version: first.Version, Target: o.target, Cell: first.config.Cell.String(), Outputs: outputs}
+	if len(all) == 1 {
+		result.Platform, result.Release = string(first.config.Platform), first.Release.DiffID.String()
+		return result, nil
+	}
+	for _, f := range all {
+		result.Platforms = append(result.Platforms, platformBuild{string(f.config.Platform), f.Release.DiffID.String()})
+	}
+	return result, nil
+}
+
+// finished is a release that is built for one platform, and not written yet.
+type finished struct {
+	*session
+	builder.Built
+	at    commit
+	dir   string // for outputs
+	ahead sync.WaitGroup
+}
+
+func (f *finished) close() {
+	f.ahead.Wait()
+	f.session.close()
+}
+
+// buildFor builds the release for one platform.
+func buildFor(ctx context.Context, t *terminal, o buildOptions) (_ *finished, err error) {
+	s, err := t.session(ctx, o.sessionFlags)
+	if err != nil {
+		return nil, err
+	}
+	f := &finished{session: s, dir: filepath.Join(s.dir, "dist")}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
 	if o.out != "" {
 		// As with go build -C: every path is relative to the folder of -C.
-		if dir = o.out; !filepath.IsAbs(dir) {
-			dir = filepath.Join(s.dir, dir)
+		if f.dir = o.out; !filepath.IsAbs(f.dir) {
+			f.dir = filepath.Join(s.dir, f.dir)
 		}
 	}
 	// What git says of the source it says of the source that is listed now.
-	var at commit
 	var atErr error
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
-		at, atErr = s.commit(ctx)
+		f.at, atErr = s.commit(ctx)
 	}()
 	defer func() { <-asked }()
 	app, err := s.app(ctx)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	if <-asked; atErr != nil {
-		return none, atErr
+		return nil, atErr
 	}
-	s.compileMode(at)
-	ahead := sync.WaitGroup{}
-	defer ahead.Wait()
-	s.builder.OnWork = func(have map[string]layers.Layer) { ahead.Go(func() { s.readAhead(ctx, have) }) }
-	built, err := s.builder.Release(ctx, app, s.config.Release.Name)
-	if err != nil {
-		return none, err
+	s.compileMode(f.at)
+	s.builder.OnWork = func(have map[string]layers.Layer) { f.ahead.Go(func() { s.readAhead(ctx, have) }) }
+	f.Built, err = s.builder.Release(ctx, app, s.config.Release.Name)
+	return f, err
+}
+
+// rememberBuilds keeps what the builds were made from: for gc, which spares the
+// last build of a project that still exists, and for explain. root is that of a
+// matrix, or nil.
+func rememberBuilds(ctx context.Context, all []*finished, root *layers.ProjectRoot) error {
+	if root == nil {
+		root = &layers.ProjectRoot{}
+		if len(all) == 1 && all[0].config.Cell == (env.Cell{}) && !all[0].news() {
+			return nil
+		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return none, err
+	for _, f := range all {
+		f.progress.phase("remember the build")
+		if err := f.remember(ctx, f.Built, root); err != nil {
+			return err
+		}
 	}
-	outputs, err := s.outputs(ctx, built, dir, registry.Format(o.format), at)
-	if err != nil {
-		return none, err
-	}
-	s.progress.phase("remember the build")
-	if err := s.remember(ctx, built); err != nil {
-		return none, err
-	}
-	s.progress.phase("finished")
-	s.progress.close()
-	s.progress.summary()
-	for _, note := range s.notes {
-		t.say("note: %s", note)
-	}
-	return buildResult{
-		Name: built.Name, Version: built.Version, Platform: string(s.config.Platform), Target: o.target, Cell: s.config.Cell.String(),
-		Release: built.Release.DiffID.String(), Outputs: outputs,
-	}, nil
+	return nil
 }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"path/filepath"
+	"slices"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/builder/sandbox"
+	"github.com/retort-build/retort/env"
 )
 
 // doctorCheck is one line of what doctor found.
@@ -51,7 +55,33 @@ func doctor(ctx context.Context, dir string) ([]doctorCheck, error) {
 	if check, needed := gitCheck(ctx, dir); needed {
 		out = append(out, check)
 	}
-	return out, nil
+	return append(out, emulatorChecks(dir)...), nil
+}
+
+// emulatorChecks says whether this machine has the emulators that the project in
+// dir asks for.
+func emulatorChecks(dir string) []doctorCheck {
+	m, err := env.LoadManifest(filepath.Join(dir, "toolchain.toml"))
+	if err != nil {
+		return nil
+	}
+	var out []doctorCheck
+	for _, p := range m.Platforms() {
+		c, err := m.For(p, "")
+		asks := func(n env.NIF) bool { return n.Method == env.MethodEmulate }
+		if err != nil || p == native() || c.Method != env.MethodEmulate && !slices.ContainsFunc(c.NIFs, asks) {
+			continue
+		}
+		check := doctorCheck{What: "emulator for " + string(p), OK: true, Detail: "registered with the kernel"}
+		var lacking *builder.UnavailableError
+		if err := sandbox.CheckPlatform(p); errors.As(err, &lacking) {
+			check.OK, check.Detail, check.Remedy = false, lacking.Missing[0].Why, lacking.Missing[0].Remedy
+		} else if err != nil {
+			check.OK, check.Detail = false, err.Error()
+		}
+		out = append(out, check)
+	}
+	return out
 }
 
 func reportChecks(t *terminal, checks []doctorCheck, asJSON bool) error {

@@ -62,7 +62,7 @@ func (k *kit) testApps(t *testing.T) {
 			}
 			_, paths := k.build(t, start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: k.seed}, args...)
 			t.Run("release", func(t *testing.T) { appRelease(t, a.release, a.requests, paths[0], paths[1]) })
-			t.Run("image", func(t *testing.T) { appImage(t, a.requests, paths[1]) })
+			t.Run("image", func(t *testing.T) { appImage(t, newPodman(t), a.requests, paths[1]) })
 		})
 	}
 }
@@ -131,27 +131,20 @@ func appRelease(t *testing.T, name string, requests []request, archive, layout s
 }
 
 // appImage runs an image that has nothing to write to but /tmp.
-func appImage(t *testing.T, requests []request, layout string) {
-	p := newPodman(t)
+func appImage(t *testing.T, p podman, requests []request, layout string) {
+	t.Helper()
 	port := freePort(t)
-	id := p.run("run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
-		"-e", "PORT="+port, "-e", "WORKER_PORT="+port, p.run("pull", "-q", "oci:"+layout))
 	url := "http://127.0.0.1:" + port
-	if _, err := getUntil(t.Context(), url+"/health", time.Minute); err != nil {
-		t.Fatalf("no answer: %v\n%s", err, p.run("logs", id))
-	}
+	id := p.start(p.pull(layout), url+"/health", "PORT="+port, "WORKER_PORT="+port)
 	for _, r := range requests {
 		r.check(t, r.send(t, url))
 	}
-	p.run("kill", "-s", "TERM", id)
-	if status := p.run("wait", id); status != "0" {
-		t.Errorf("exit status after SIGTERM is %s, want 0\n%s", status, p.run("logs", id))
-	}
+	p.ends(id)
 }
 
 func (r request) send(t *testing.T, url string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	method := http.MethodGet
 	if r.body != "" {

@@ -128,13 +128,18 @@ func (k *kit) online(s app) start {
 
 func (k *kit) keep(t *testing.T, name string, text []byte) []byte {
 	t.Helper()
+	k.mirror.add(decodeLock(t, text))
+	k.locks[name] = text
+	return text
+}
+
+func decodeLock(t *testing.T, text []byte) *env.Lock {
+	t.Helper()
 	lock, err := env.DecodeLock("toolchain.lock", text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.mirror.add(lock)
-	k.locks[name] = text
-	return text
+	return lock
 }
 
 // writeOptions vary how a project is written.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/retort-build/retort/env"
 )
 
 // tool runs a program of this machine and returns its output.
@@ -27,14 +29,17 @@ func tool(t *testing.T, argv ...string) string {
 	return string(out)
 }
 
-// podman runs containers with a storage of their own.
+// podman runs containers of a platform with a storage of their own.
 type podman struct {
-	t   *testing.T
-	dir string
+	t        *testing.T
+	dir      string
+	platform env.Platform
 }
 
-func newPodman(t *testing.T) podman {
-	p := podman{t, folder(t)}
+func newPodman(t *testing.T) podman { return newPodmanFor(t, native()) }
+
+func newPodmanFor(t *testing.T, platform env.Platform) podman {
+	p := podman{t, folder(t), platform}
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
 		for _, args := range [][]string{{"rm", "-f", "-a", "-t", "0"}, {"rmi", "-f", "-a"}} {
@@ -54,6 +59,48 @@ func (p podman) args(args ...string) []string {
 func (p podman) run(args ...string) string {
 	p.t.Helper()
 	return strings.TrimSpace(tool(p.t, append([]string{"podman"}, p.args(args...)...)...))
+}
+
+// pull takes an image out of a layout.
+func (p podman) pull(layout string) string {
+	p.t.Helper()
+	return p.run("pull", "-q", "--arch", p.platform.Arch(), "oci:"+layout)
+}
+
+// start runs an image with variables and waits until it answers at a URL. This
+// machine's limits are below podman's defaults. Under an emulator the virtual
+// machine may hang before that; then it is started again.
+func (p podman) start(image, url string, variables ...string) (id string) {
+	p.t.Helper()
+	args := []string{"run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000", "--arch", p.platform.Arch()}
+	tries := 1
+	if p.platform != native() {
+		variables, tries = append(variables, "ERL_FLAGS=+JMsingle true"), 4
+	}
+	for _, kv := range variables {
+		args = append(args, "-e", kv)
+	}
+	for {
+		id = p.run(append(args, image)...)
+		_, err := getUntil(p.t.Context(), url, time.Minute)
+		if err == nil {
+			return id
+		}
+		if tries--; tries == 0 {
+			p.t.Fatalf("no answer: %v\n%s", err, p.run("logs", id))
+		}
+		p.run("rm", "-f", "-t", "0", id)
+	}
+}
+
+// ends has a container end well. Unhandled, SIGTERM would do nothing to the first
+// process of one.
+func (p podman) ends(id string) {
+	p.t.Helper()
+	p.run("kill", "-s", "TERM", id)
+	if status := p.run("wait", id); status != "0" {
+		p.t.Errorf("exit status after SIGTERM is %s, want 0\n%s", status, p.run("logs", id))
+	}
 }
 
 // testImage hands the image to other people's tools in both formats, and runs
@@ -127,9 +174,7 @@ func (p podman) serves(image string) health {
 	t := p.t
 	t.Helper()
 	plain, secure := freePort(t), freePort(t)
-	// This machine's limits are below podman's defaults.
-	id := p.run("run", "-d", "--network", "host", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
-		"-e", "PORT="+plain, "-e", "TLS_PORT="+secure, image)
+	id := p.start(image, "http://127.0.0.1:"+plain+"/health", "PORT="+plain, "TLS_PORT="+secure)
 	var said health
 	for _, url := range []string{"http://127.0.0.1:" + plain + "/health", "https://127.0.0.1:" + secure + "/health"} {
 		body, err := getUntil(t.Context(), url, time.Minute)
@@ -143,11 +188,7 @@ func (p podman) serves(image string) health {
 	if text := p.run("top", id, "user", "args"); !strings.Contains(text, "beam.smp") || strings.Contains(text, "\nroot") {
 		t.Errorf("processes of the container:\n%s", text)
 	}
-	// Unhandled, it would do nothing to the first process of a container.
-	p.run("kill", "-s", "TERM", id)
-	if status := p.run("wait", id); status != "0" {
-		t.Errorf("exit status after SIGTERM is %s, want 0", status)
-	}
+	p.ends(id)
 	return said
 }
 

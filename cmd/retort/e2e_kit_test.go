@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ type kit struct {
 	locks  map[string][]byte // by example: a lock whose packages are in the seed
 	primed map[string]string // by example: a RETORT_HOME with the toolchain unpacked
 	mirror *mirror
-	npm    string // the npm registry; nothing listens where it would be if ""
+	npm    atomic.Value // string: the npm registry; nothing listens where it would be without
 
 	mu sync.Mutex // of locks and primed, while one of them is made
 
@@ -51,8 +52,12 @@ func TestE2E(t *testing.T) {
 	if flag.Lookup("test.run").Value.String() == "" {
 		k.toolchain = k.compileToolchain(t)
 	}
-	// Hardly anything of these runs on two processors at once.
-	defer beside(t, "Edits", k.testEdits)()
+	// Hardly anything of the others runs on two processors at once.
+	defer beside(func() {
+		t.Run("Edits", k.testEdits)
+		t.Run("Platforms", k.testPlatforms)
+		t.Run("ForeignNIF", k.testForeignNIF)
+	})()
 	t.Run("Matrix", k.testMatrix)
 	t.Run("Year", k.testYear)
 	t.Run("Clock", k.testClock)
@@ -82,13 +87,13 @@ func TestE2E(t *testing.T) {
 	t.Run("Toolchain", k.testToolchain)
 }
 
-// beside runs a test while others run, and returns what waits for its end. Such a
-// test leaves the mirror and the machine as they are.
-func beside(t *testing.T, name string, test func(t *testing.T)) (wait func()) {
+// beside runs tests while others run, and returns what waits for their end. Such
+// tests leave the kit's mirror and the machine as they are.
+func beside(tests func()) (wait func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t.Run(name, test)
+		tests()
 	}()
 	return func() { <-done }
 }
@@ -216,7 +221,7 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	if err := replaceFile(config, []byte(text)); err != nil { // others may read it now
 		return nil, err
 	}
-	registry := k.npm
+	registry, _ := k.npm.Load().(string)
 	if registry == "" {
 		registry = "http://127.0.0.1:1/"
 	}

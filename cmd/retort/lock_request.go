@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -98,6 +99,17 @@ func requirements(m *env.Manifest, p env.Platform) (map[string][]string, error) 
 		return nil, err
 	}
 	sets := plain.Requirements()
+	var all []env.Config
+	for _, other := range m.Platforms() {
+		for _, target := range append([]string{""}, m.Targets()...) {
+			c, err := m.For(other, target)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+	}
+	maps.Copy(sets, env.CrossRequirements(p, all))
 	for _, target := range m.Targets() {
 		c, err := m.For(p, target)
 		if err != nil {

@@ -191,6 +191,8 @@ func exitCode(ctx context.Context, err error) int {
 		usage   *usageError
 		stale   *env.StaleLockError
 		exit    *builder.ExitError
+		wrong   *builder.MachineError
+		hidden  *builder.NativeError
 		lacking *builder.UnavailableError
 		status  *statusError
 	)
@@ -205,7 +207,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &stale), errors.Is(err, env.ErrNoLock), errors.Is(err, env.ErrLockLacks), errors.Is(err, env.ErrLockForm), errors.Is(err, env.ErrNewerLock):
 		return exitLock
-	case errors.As(err, &exit):
+	case errors.As(err, &exit), errors.As(err, &wrong), errors.As(err, &hidden):
 		return exitBuild
 	case errors.As(err, &lacking):
 		return exitSandbox

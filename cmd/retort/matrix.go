@@ -48,7 +48,7 @@ func buildMatrix(ctx context.Context, t *terminal, o buildOptions) error {
 	for i, c := range cells {
 		t.say("cell %d of %d: %s", i+1, len(cells), c)
 		o.with = c.String()
-		built, err := buildOne(ctx, t, o)
+		built, err := buildRelease(ctx, t, o)
 		r := cellResult{Cell: o.with, Exit: exitCode(ctx, err)}
 		if err == nil {
 			r.Build = &built

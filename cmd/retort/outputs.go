@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,45 +21,76 @@ import (
 
 // An outputFile is one result in the output folder.
 type outputFile struct {
-	Path   string        `json:"path"`
-	Kind   string        `json:"kind"`   // "release" or "image"
-	Digest digest.Digest `json:"digest"` // of the file; for an image, of its manifest
+	Path     string        `json:"path"`
+	Kind     string        `json:"kind"`               // "release" or "image"
+	Platform string        `json:"platform,omitempty"` // of a release; of an image, unless it is for several
+	Digest   digest.Digest `json:"digest"`             // of the file; for an image, of its manifest or index
 }
 
-// outputs writes what is not in dir yet: the release's archive and its image.
-func (s *session) outputs(ctx context.Context, built builder.Built, dir string, format registry.Format, at commit) ([]outputFile, error) {
-	var err error
-	base := fmt.Sprintf("%s-%s-%s", built.Name, built.Version, strings.ReplaceAll(string(s.config.Platform), "/", "-"))
-	if s.config.Target != "" {
-		base += "-" + s.config.Target
+// fileName is what the names of a build's outputs begin with.
+func (f *finished) fileName(p env.Platform) string {
+	name := f.Name + "-" + f.Version
+	if p != "" {
+		name += "-" + strings.ReplaceAll(string(p), "/", "-")
 	}
-	base += s.config.Cell.Suffix()
-	record := s.outputRecord(built, dir, format, at)
-	if done, ok := record.load(s.settings.home); ok {
+	if f.config.Target != "" {
+		name += "-" + f.config.Target
+	}
+	return name + f.config.Cell.Suffix()
+}
+
+// writeOutputs writes what the output folder does not have yet: the archive of
+// each release, and their images, as one image for all platforms if the format
+// has such.
+func writeOutputs(ctx context.Context, all []*finished, format registry.Format) ([]outputFile, error) {
+	first := all[0]
+	var inputs []string
+	for _, f := range all {
+		if ref := f.reference(f.Built); f.Name != first.Name || ref != first.reference(first.Built) {
+			return nil, fmt.Errorf("platforms make different releases, %s as %s and %s as %s, which are no single image: build them one by one with --platform",
+				first.Name, first.reference(first.Built), f.Name, ref)
+		}
+		inputs = append(inputs, f.outputInputs(format).String())
+	}
+	if err := os.MkdirAll(first.dir, 0o755); err != nil {
+		return nil, err
+	}
+	record := outputRecord{dir: first.dir, inputs: digest.FromString(strings.Join(inputs, "\n"))}
+	if done, ok := record.load(first.settings.home); ok {
 		return done, nil
 	}
-	archive := outputFile{Path: filepath.Join(dir, base+".tar.gz"), Kind: "release"}
-	s.progress.phase("write " + filepath.Base(archive.Path))
-	var image registry.Image
+	var done []outputFile
+	var images []registry.Image
+	for _, f := range all {
+		archive, image, err := f.pack(ctx, format)
+		if err != nil {
+			return nil, err
+		}
+		done, images = append(done, archive), append(images, image)
+	}
+	written, err := first.writeImages(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	done = append(done, written...)
+	return done, record.save(first.settings.home, done)
+}
+
+// pack writes the release's archive, and makes its image.
+func (f *finished) pack(ctx context.Context, format registry.Format) (archive outputFile, image registry.Image, err error) {
+	p := f.config.Platform
+	archive = outputFile{Path: filepath.Join(f.dir, f.fileName(p)+".tar.gz"), Kind: "release", Platform: string(p)}
+	f.progress.phase("write " + filepath.Base(archive.Path))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		archive.Digest, err = s.writeArchive(groupCtx, archive.Path, built.Release)
+		archive.Digest, err = f.writeArchive(groupCtx, archive.Path, f.Release)
 		return err
 	})
 	group.Go(func() (err error) {
-		image, err = s.image(groupCtx, built, format, at)
+		image, err = f.image(groupCtx, f.Built, format, f.at)
 		return err
 	})
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	out := outputFile{Kind: "image", Digest: image.Digest}
-	s.progress.phase("write image")
-	if out.Path, err = s.writeImage(ctx, image, filepath.Join(dir, base), s.reference(built)); err != nil {
-		return nil, err
-	}
-	done := []outputFile{archive, out}
-	return done, record.save(s.settings.home, done)
+	return archive, image, group.Wait()
 }
 
 // image composes and packs the runtime image of the release.
@@ -107,7 +137,7 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl-source", Version: source.Archive.Version, Own: true})
 			unpacked = append(unpacked, built.Layers[r.Name])
 		}
-		if r.Kind == layers.UnpackDeb {
+		if r.Kind == layers.UnpackDeb && r.Platform == rt.Platform {
 			rt.Packages = append(rt.Packages, registry.Package{
 				Name: r.Archive.Name, Version: r.Archive.Version, Whole: slices.Contains(whole, r.Archive.Name),
 			})
@@ -219,20 +249,46 @@ func (s *session) reference(built builder.Built) string {
 	return name + ":" + strings.ReplaceAll(built.Version, "+", "-")
 }
 
-// writeImage writes the image beside base and returns its path.
-func (s *session) writeImage(ctx context.Context, image registry.Image, base, ref string) (string, error) {
-	tagged := []registry.Tagged{{Ref: ref, Images: []registry.Image{image}}}
-	if image.Format == registry.OCI {
-		path := base + ".oci"
-		return path, registry.WriteLayout(ctx, path, tagged, storeBlobs{s.store})
+// writeImages writes the images of one release: in an image layout, under one
+// name, or each as an archive for docker load, which has no room for several.
+func (f *finished) writeImages(ctx context.Context, images []registry.Image) ([]outputFile, error) {
+	f.progress.phase("write image")
+	ref, blobs := f.reference(f.Built), storeBlobs{f.store}
+	if images[0].Format == registry.OCI {
+		tagged := registry.Tagged{Ref: ref, Images: images}
+		out := outputFile{Kind: "image"}
+		var err error
+		if len(images) == 1 {
+			out.Platform, out.Digest = string(images[0].Platform), images[0].Digest
+		} else if _, _, out.Digest, err = registry.Index(images); err != nil {
+			return nil, err
+		}
+		out.Path = filepath.Join(f.dir, f.fileName(env.Platform(out.Platform))+".oci")
+		return []outputFile{out}, registry.WriteLayout(ctx, out.Path, []registry.Tagged{tagged}, blobs)
 	}
-	path := base + ".docker.tar"
+	var done []outputFile
+	for _, image := range images {
+		out := outputFile{Kind: "image", Platform: string(image.Platform), Digest: image.Digest}
+		out.Path = filepath.Join(f.dir, f.fileName(image.Platform)+".docker.tar")
+		err := writeFile(out.Path, func(w io.Writer) error {
+			return registry.WriteDockerArchive(ctx, w, []registry.Tagged{{Ref: ref, Images: []registry.Image{image}}}, blobs)
+		})
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, out)
+	}
+	return done, nil
+}
+
+// writeFile has a file written as a whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.Remove(temp.Name())
-	err = registry.WriteDockerArchive(ctx, temp, tagged, storeBlobs{s.store})
+	err = write(temp)
 	if err == nil {
 		err = temp.Chmod(0o644)
 	}
@@ -240,27 +296,25 @@ func (s *session) writeImage(ctx context.Context, image registry.Image, base, re
 		err = cerr
 	}
 	if err != nil {
-		return "", err
-	}
-	return path, os.Rename(temp.Name(), path)
-}
-
-// remember keeps what the build was made from: for gc, which spares the last
-// build of a project that still exists, and for explain.
-func (s *session) remember(ctx context.Context, built builder.Built) error {
-	if _, err := os.Stat(s.historyFile()); err == nil && s.progress.misses() == 0 && s.config.Cell == (env.Cell{}) {
-		return nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	return os.Rename(temp.Name(), path)
+}
+
+// news reports whether a build has something to remember that the last one had not.
+func (f *finished) news() bool {
+	_, err := os.Stat(f.historyFile())
+	return err != nil || f.progress.misses() > 0
+}
+
+// remember keeps what the build was made from, and adds it to root, which GC
+// spares while the project is there.
+func (s *session) remember(ctx context.Context, built builder.Built, root *layers.ProjectRoot) error {
 	steps, err := s.builder.Steps(ctx, built.Plan)
 	if err != nil {
 		return err
 	}
-	root := &layers.ProjectRoot{Path: filepath.Join(s.dir, "toolchain.lock")}
-	if s.root != nil { // of all cells
-		root, s.root.Path = s.root, root.Path
-	}
+	root.Path = filepath.Join(s.dir, "toolchain.lock")
 	for _, step := range steps {
 		root.Keys = append(root.Keys, step.Key)
 		root.Layers = append(root.Layers, step.Layer.DiffID)
@@ -271,8 +325,9 @@ func (s *session) remember(ctx context.Context, built builder.Built) error {
 	return s.saveHistory(steps)
 }
 
-// outputRecord describes what the outputs in dir are a function of.
-func (s *session) outputRecord(built builder.Built, dir string, format registry.Format, at commit) outputRecord {
+// outputInputs is a digest of all that the outputs for one platform are a
+// function of.
+func (f *finished) outputInputs(format registry.Format) digest.Digest {
 	facts, err := json.Marshal(struct {
 		Format   registry.Format
 		Release  digest.Digest
@@ -285,11 +340,11 @@ func (s *session) outputRecord(built builder.Built, dir string, format registry.
 		OpenSSL  digest.Digest // of the libraries, if they are compiled
 		Program  string
 	}{
-		format, built.Release.DiffID, built.Version, s.config, at.time.Unix(), at.revision,
-		s.lock.Packages, s.lock.Sources, built.Layers[builder.StepOpenSSL].DiffID, versionText(),
+		format, f.Release.DiffID, f.Version, f.config, f.at.time.Unix(), f.at.revision,
+		f.lock.Packages, f.lock.Sources, f.Layers[builder.StepOpenSSL].DiffID, versionText(),
 	})
 	if err != nil {
-		return outputRecord{} // cannot happen: plain data; an empty record matches nothing
+		panic(err) // plain data
 	}
-	return outputRecord{dir: dir, inputs: digest.FromBytes(facts)}
+	return digest.FromBytes(facts)
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/retort-build/retort/builder"
-	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 )
 
@@ -21,7 +20,7 @@ type sessionFlags struct {
 }
 
 func (o *sessionFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&o.platform, "platform", "", "build for `OS/ARCH` (default this machine's)")
+	fs.StringVar(&o.platform, "platform", "", "build for `OS/ARCH` (default this machine's); retort build takes several, separated by commas, and all for those of toolchain.toml")
 	fs.StringVar(&o.target, "target", "", "build the variant that [target.`NAME`] describes")
 	fs.StringVar(&o.with, "with", "", "build with one cell of [matrix], named by `TOOL=VERSION,...`")
 	fs.StringVar(&o.progress, "progress", "auto", "show progress as auto, tty, plain, json or quiet")
@@ -40,20 +39,17 @@ type session struct {
 	builder     *builder.Builder
 	progress    *progress
 	incremental *bool
-	trees       sync.Map            // registry.Tree by DiffID, read ahead
-	root        *layers.ProjectRoot // which the build adds to; nil: it has its own
+	trees       sync.Map // registry.Tree by DiffID, read ahead
 }
 
 func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error) {
-	p := native()
-	if o.platform != "" {
-		var err error
-		if p, err = env.ParsePlatform(o.platform); err != nil {
-			return nil, usagef("--platform: %v", err)
-		}
+	p, err := o.onePlatform()
+	if err != nil {
+		return nil, err
 	}
+	t.platform = ""
 	if p != native() {
-		return nil, usagef("--platform %s: this machine builds %s; run retort on a machine of that architecture", p, native())
+		t.platform = p
 	}
 	w, err := t.open(ctx, p, o.target, o.with)
 	if err != nil {

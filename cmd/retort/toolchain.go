@@ -74,9 +74,6 @@ func (w *workspace) patch(name string, turn int) (layers.SourceFile, error) {
 		return layers.SourceFile{}, err
 	}
 	at := path.Join(builder.PatchFolder, fmt.Sprintf("%03d-%s", turn, filepath.Base(name)))
-	if w.patches == nil {
-		w.patches = make(map[digest.Digest]string)
-	}
 	d := digest.FromBytes(data)
 	w.patches[d] = name
 	return layers.SourceFile{Path: at, Mode: 0o644, Digest: d, Size: int64(len(data))}, nil

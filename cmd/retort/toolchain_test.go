@@ -40,7 +40,7 @@ func sourceWorkspace(t *testing.T, pins ...env.Source) *workspace {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workspace{dir: dir, manifest: m, lock: &env.Lock{Sources: pins}}
+	w := &workspace{dir: dir, manifest: m, lock: &env.Lock{Sources: pins}, patches: map[digest.Digest]string{}}
 	if w.config, err = m.For(env.LinuxAMD64, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type terminal struct {
 	err *os.File
 	dir string // the folder commands work in: -C
 
+	platform env.Platform // that is built for, if it is not this machine's
+
 	mu     sync.Mutex
 	status string // what the status line shows now, if any
 }
@@ -105,6 +107,8 @@ func (t *terminal) fail(err error, code int) {
 	var (
 		list    env.ErrorList
 		exit    *builder.ExitError
+		wrong   *builder.MachineError
+		hidden  *builder.NativeError
 		lacking *builder.UnavailableError
 		status  *statusError
 	)
@@ -121,6 +125,18 @@ func (t *terminal) fail(err error, code int) {
 		return
 	case errors.As(err, &exit):
 		t.userFailed(exit)
+		return
+	case errors.As(err, &wrong):
+		t.say("error: %s", printable(wrong.Error()))
+		for _, hint := range append(wrong.Hints(), t.shellAt(wrong.Step)) {
+			t.hint("%s", hint)
+		}
+		return
+	case errors.As(err, &hidden):
+		t.say("error: %s", printable(hidden.Error()))
+		for _, hint := range hidden.Hints() {
+			t.hint("%s", hint)
+		}
 		return
 	case errors.As(err, &lacking):
 		t.say("error: this machine cannot run the sandbox, and nothing runs outside it")
@@ -197,7 +213,15 @@ func (t *terminal) userFailed(e *builder.ExitError) {
 	for _, hint := range e.Hints() {
 		t.hint("%s", hint)
 	}
-	t.hint("retort shell --at %s", e.Step)
+	t.hint("%s", t.shellAt(e.Step))
+}
+
+// shellAt is the command that enters a step of the build.
+func (t *terminal) shellAt(step string) string {
+	if t.platform != "" {
+		return fmt.Sprintf("retort shell --platform %s --at %s", t.platform, step)
+	}
+	return "retort shell --at " + step
 }
 
 // printable escapes what could steer a terminal in text of foreign origin.

@@ -32,6 +32,9 @@ type workspace struct {
 	store    *layers.Store
 	notes    []string                 // what the user should know of the plan
 	patches  map[digest.Digest]string // files with patches of tools
+	// host is the same for this machine's platform, if its programs make the
+	// release for another; otherwise nil.
+	host *workspace
 }
 
 // native is the platform of this machine.
@@ -74,7 +77,7 @@ func (t *terminal) open(ctx context.Context, p env.Platform, target, with string
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{dir: dir, manifest: m}
+	w := &workspace{dir: dir, manifest: m, patches: make(map[digest.Digest]string)}
 	cell, err := findCell(m, with)
 	if err != nil {
 		return nil, err
@@ -89,6 +92,9 @@ func (t *terminal) open(ctx context.Context, p env.Platform, target, with string
 		return nil, err
 	}
 	if w.settings, err = loadSettings(); err != nil {
+		return nil, err
+	}
+	if err := w.chooseMethod(); err != nil {
 		return nil, err
 	}
 	if w.store, err = w.settings.openStore(); err != nil {
@@ -110,6 +116,7 @@ func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Build
 	}
 	b := &builder.Builder{
 		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Git: w.settings.gitCache(), Open: w.openSource, Jobs: jobs, Project: w.dir, OnEvent: p.event,
+		Emulated: emulated(w.config.Toolchain.OTP.Version),
 	}
 	if verbose {
 		b.Log = p.log
@@ -163,6 +170,9 @@ func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
 	for _, plugin := range w.lock.Plugins {
 		a.Plugins = append(a.Plugins, hex.FromPin(plugin))
 	}
+	if w.host != nil {
+		return a, w.cross(&a)
+	}
 	return a, w.roots(&a)
 }
 
@@ -199,12 +209,8 @@ func (w *workspace) roots(a *builder.MixApp) error {
 	if a.Toolchain, err = w.toolchain(); err != nil {
 		return err
 	}
-	var shared []string // sets
-	if len(a.Locked) > 0 {
-		if len(w.set(env.SetHex)) == 0 && a.Toolchain.Hex == nil {
-			return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
-		}
-		shared = []string{env.SetHex, env.SetRebar3}
+	if len(a.Locked) > 0 && len(w.set(env.SetHex)) == 0 && a.Toolchain.Hex == nil {
+		return errors.New("mix.lock has dependencies, and toolchain.toml pins no Hex: add hex = \"VERSION\" to [toolchain] and run retort lock")
 	}
 	if hasGit(a.Locked) && len(w.set(env.SetGit)) == 0 {
 		return errNoGit
@@ -216,8 +222,21 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		}
 		a.ConfigApps[d.App] = d.ConfigApps
 	}
-	a.Root = func(n builder.Need) (layers.RootFS, error) {
-		name, sets := "configure", slices.Clone(shared)
+	a.Root = w.stepRoot(a)
+	if err := errors.Join(w.generate(a), w.assets(a)); err != nil {
+		return err
+	}
+	a.Image, err = w.imagePackages(w.config.Base.Suite)
+	return err
+}
+
+// stepRoot plans the root file systems of steps.
+func (w *workspace) stepRoot(a *builder.MixApp) func(builder.Need) (layers.RootFS, error) {
+	return func(n builder.Need) (layers.RootFS, error) {
+		name, sets := "configure", []string(nil)
+		if len(a.Locked) > 0 {
+			sets = []string{env.SetHex, env.SetRebar3}
+		}
 		if n.Compilers {
 			if len(w.set(env.SetNative)) == 0 {
 				return layers.RootFS{}, errors.New("toolchain.lock pins no compilers: add [nif.NAME] for the dependency to toolchain.toml, with build = [\"make\"] if make compiles it, and run retort lock")
@@ -230,13 +249,15 @@ func (w *workspace) roots(a *builder.MixApp) error {
 		for _, nif := range n.NIFs {
 			name, sets = name+":"+nif, append(sets, env.NIFBuildSet(nif))
 		}
+		if n.Cross {
+			set := env.CrossSet(a.Cross.Platform)
+			if len(w.set(set)) == 0 {
+				return layers.RootFS{}, fmt.Errorf("toolchain.lock pins no compilers for %s on %s: run retort lock", a.Cross.Platform, a.Platform)
+			}
+			name, sets = name+":"+set, append(sets, set)
+		}
 		return w.programRoot(name, sets...)
 	}
-	if err := errors.Join(w.generate(a), w.assets(a)); err != nil {
-		return err
-	}
-	a.Image, err = w.imagePackages(w.config.Base.Suite)
-	return err
 }
 
 // programRoot plans the root file system that programs of the toolchain run in,
@@ -270,7 +291,11 @@ func (w *workspace) imagePackages(suite string) ([]layers.Recipe, error) {
 	}
 	var out []layers.Recipe
 	for _, p := range w.lock.Packages {
-		if p.Platform == w.config.Platform && slices.Contains(names, p.Name) {
+		switch {
+		case p.Platform != w.config.Platform || !slices.Contains(names, p.Name):
+		case w.host != nil:
+			out = append(out, layers.ForeignDebRecipe(p, suite))
+		default:
 			out = append(out, layers.DebRecipe(p, suite))
 		}
 	}
@@ -289,7 +314,7 @@ func (w *workspace) set(name string) []string {
 		return roots
 	}
 	_, asked := w.config.Requirements()[name]
-	if !asked && name != env.SetEssential && name != env.SetGit { // which no manifest asks for
+	if !asked && name != env.SetEssential && name != env.SetGit && !strings.HasPrefix(name, env.CrossSet("")) { // which no manifest asks for
 		return nil
 	}
 	return sets[name]

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/layers"
+)
+
+// allPlatforms is what --platform calls those of the manifest.
+const allPlatforms = "all"
+
+// onePlatform reads --platform where there can be but one.
+func (o sessionFlags) onePlatform() (env.Platform, error) {
+	switch {
+	case o.platform == "":
+		return native(), nil
+	case o.platform == allPlatforms || strings.Contains(o.platform, ","):
+		return "", usagef("--platform %s: want one platform here; retort build takes several", o.platform)
+	}
+	p, err := env.ParsePlatform(o.platform)
+	if err != nil {
+		return "", usagef("--platform: %v", err)
+	}
+	return p, nil
+}
+
+// platforms reads --platform, in canonical order.
+func (o sessionFlags) platforms(t *terminal) ([]env.Platform, error) {
+	if o.platform == allPlatforms {
+		_, m, err := t.loadManifest()
+		if err != nil {
+			return nil, err
+		}
+		return m.Platforms(), nil
+	}
+	var out []env.Platform
+	names := strings.Split(o.platform, ",")
+	for _, name := range names {
+		if name == "" && len(names) > 1 {
+			return nil, usagef("--platform %s: an empty name", o.platform)
+		}
+		o.platform = name
+		p, err := o.onePlatform()
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, p) {
+			return nil, usagef("--platform: %s twice", p)
+		}
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// chooseMethod settles how the release is made if this machine is of another
+// platform, and refuses what it is not to build.
+func (w *workspace) chooseMethod() error {
+	p := w.config.Platform
+	if p == native() || w.config.Method == env.MethodEmulate {
+		return nil
+	}
+	if w.config.Method == env.MethodNative {
+		return &hintError{
+			fmt.Errorf("build for %s: toolchain.toml has method = %q in [platform.%s], and this machine is %s", p, env.MethodNative, p.Arch(), native()),
+			"run retort on a machine of that architecture, or leave method out",
+		}
+	}
+	here, err := w.manifest.ForCell(native(), w.config.Target, w.config.Cell)
+	if err != nil {
+		return &hintError{
+			fmt.Errorf("build for %s on %s: %w", p, native(), err),
+			fmt.Sprintf("add %q to platforms in toolchain.toml, whose programs run here, and run retort lock", native()),
+		}
+	}
+	if len(w.config.Toolchain.FromSource())+len(here.Toolchain.FromSource()) > 0 {
+		return &hintError{
+			fmt.Errorf("build for %s on %s: a toolchain from source is not cross-compiled yet", p, native()),
+			fmt.Sprintf("run retort on a machine of that architecture, or say method = %q in [platform.%s]", env.MethodEmulate, p.Arch()),
+		}
+	}
+	emulate := fmt.Sprintf("say method = %q in [platform.%s]", env.MethodEmulate, p.Arch())
+	for i, t := range here.Toolchain.All() {
+		if there := w.config.Toolchain.All()[i]; t.Tool != env.ToolOpenSSL && there.Version != t.Version {
+			return &hintError{
+				fmt.Errorf("build for %s on %s: toolchain.toml has %s %q there and %q here, and code is compiled once for both", p, native(), t.Tool, there.Version, t.Version),
+				emulate,
+			}
+		}
+	}
+	if !reflect.DeepEqual(w.config.Generate, here.Generate) || !sameAssets(w.config.Assets, here.Assets) {
+		return &hintError{
+			fmt.Errorf("build for %s on %s: [generate] or [assets] of toolchain.toml differ, and both are made once for both", p, native()), emulate,
+		}
+	}
+	host := *w
+	host.config.Platform = here.Platform
+	host.config.Toolchain, host.config.Base, host.config.NIFs, host.config.Assets = here.Toolchain, here.Base, here.NIFs, here.Assets
+	w.host = &host
+	return nil
+}
+
+// emulated is the environment of an Erlang/OTP under an emulator. Its code
+// generator maps the code that it writes twice, for writing and for running, which
+// QEMU does not notice: it crashes, or waits for ever. One mapping for both works
+// (https://github.com/erlang/otp/pull/6340); 25.2.3 has no such flag.
+func emulated(otp string) []string {
+	release, _, _ := strings.Cut(otp, ".")
+	if n, err := strconv.Atoi(release); err != nil || n < 26 {
+		return nil
+	}
+	return []string{"ERL_FLAGS=+JMsingle true"}
+}
+
+// sameAssets compares but for tools, which are those of the machine that runs them.
+func sameAssets(a, b *env.Assets) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	x.Tools, y.Tools = nil, nil
+	return reflect.DeepEqual(x, y)
+}
+
+// cross fills in how root file systems are planned where programs of this
+// machine make the release for another platform.
+func (w *workspace) cross(a *builder.MixApp) error {
+	p := w.config.Platform
+	if len(w.lock.Sets[p]) == 0 {
+		return fmt.Errorf("toolchain.lock has no packages for %s: run retort lock", p)
+	}
+	sysroot := func(sets ...string) (layers.RootFS, error) {
+		root, err := w.rootFS("sysroot", append(sets, env.SetToolchain)...)
+		root.Recipes = root.Recipes[:max(0, len(root.Recipes)-1)] // as it is unpacked
+		return root.Foreign(p), err
+	}
+	c := &builder.Cross{Platform: p, NIFs: w.config.NIFs, Sysroot: func(nifs []string) (layers.RootFS, error) {
+		sets := []string{env.SetNative}
+		for _, nif := range nifs {
+			sets = append(sets, env.NIFBuildSet(nif))
+		}
+		return sysroot(sets...)
+	}}
+	c.Root = func(n builder.Need) (layers.RootFS, error) {
+		root, err := w.stepRoot(a)(n)
+		return root.Foreign(p), err
+	}
+	var err error
+	if c.OTP, err = sysroot(); err != nil {
+		return err
+	}
+	a.Platform, a.Cross = w.host.config.Platform, c
+	w.host.store = w.store
+	if err := w.host.roots(a); err != nil {
+		return err
+	}
+	w.notes = append(w.notes, w.host.notes...)
+	a.Image, err = w.imagePackages(w.config.Base.Suite)
+	return err
+}
