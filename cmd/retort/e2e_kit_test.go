@@ -52,12 +52,6 @@ func TestE2E(t *testing.T) {
 	if flag.Lookup("test.run").Value.String() == "" {
 		k.toolchain = k.compileToolchain(t)
 	}
-	// Hardly anything of the others runs on two processors at once.
-	defer beside(func() {
-		t.Run("Edits", k.testEdits)
-		t.Run("Platforms", k.testPlatforms)
-		t.Run("ForeignNIF", k.testForeignNIF)
-	})()
 	t.Run("Matrix", k.testMatrix)
 	t.Run("Year", k.testYear)
 	t.Run("Clock", k.testClock)
@@ -84,18 +78,10 @@ func TestE2E(t *testing.T) {
 	t.Run("Incremental", k.testIncremental)
 	t.Run("Amend", k.testAmend)
 	t.Run("BrokenStates", k.testBrokenStates)
+	t.Run("Edits", k.testEdits)
+	t.Run("Platforms", k.testPlatforms)
+	t.Run("ForeignNIF", k.testForeignNIF)
 	t.Run("Toolchain", k.testToolchain)
-}
-
-// beside runs tests while others run, and returns what waits for their end. Such
-// tests leave the kit's mirror and the machine as they are.
-func beside(tests func()) (wait func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tests()
-	}()
-	return func() { <-done }
 }
 
 // needRoot fails a test that only root can run: with RETORT_E2E=1 nothing skips.
