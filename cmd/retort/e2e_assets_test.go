@@ -114,12 +114,11 @@ func packageLock(t *testing.T, s app) string {
 // testAssets: packages of npm and a tool, fetched outside, make the same files
 // in every build, and these are in the release.
 func (k *kit) testAssets(t *testing.T) {
-	npm := npmRegistry(t)
-	k.npm.Store(npm)
+	k.npm = npmRegistry(t)
 	s := web(t)
 	s.files["assets/package-lock.json"] = packageLock(t, s)
 	lock := string(k.lock(t, s))
-	if strings.Contains(lock, strings.Split(npm, "/")[2]) {
+	if strings.Contains(lock, strings.Split(k.npm, "/")[2]) {
 		t.Error("the lock names this machine's registry")
 	}
 	if n := strings.Count(lock, `name = "esbuild", version = "0.25.4", arch = `); n != 2 {

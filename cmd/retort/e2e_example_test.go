@@ -80,8 +80,6 @@ func readExample(name string) (app, error) {
 // the last run if it still fits, else a repaired or a new one.
 func (k *kit) lock(t *testing.T, s app) []byte {
 	t.Helper()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if lock := k.locks[s.example+s.variant]; lock != nil {
 		return lock
 	}
@@ -128,18 +126,13 @@ func (k *kit) online(s app) start {
 
 func (k *kit) keep(t *testing.T, name string, text []byte) []byte {
 	t.Helper()
-	k.mirror.add(decodeLock(t, text))
-	k.locks[name] = text
-	return text
-}
-
-func decodeLock(t *testing.T, text []byte) *env.Lock {
-	t.Helper()
 	lock, err := env.DecodeLock("toolchain.lock", text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lock
+	k.mirror.add(lock)
+	k.locks[name] = text
+	return text
 }
 
 // writeOptions vary how a project is written.
@@ -225,8 +218,6 @@ func (k *kit) primedHome(t *testing.T, s app, uid int) string {
 // primedOnce returns the store that primedHome copies.
 func (k *kit) primedOnce(t *testing.T, s app) string {
 	t.Helper()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if from := k.primed[s.example+s.variant]; from != "" {
 		return from
 	}

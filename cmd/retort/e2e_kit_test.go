@@ -11,8 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +33,7 @@ type kit struct {
 	locks  map[string][]byte // by example: a lock whose packages are in the seed
 	primed map[string]string // by example: a RETORT_HOME with the toolchain unpacked
 	mirror *mirror
-	npm    atomic.Value // string: the npm registry; nothing listens where it would be without
-
-	mu sync.Mutex // of locks and primed, while one of them is made
+	npm    string // the npm registry; nothing listens where it would be if ""
 
 	toolchain func() error // waits for what compileToolchain began
 }
@@ -207,7 +203,7 @@ func (k *kit) command(ctx context.Context, o start, args ...string) (*exec.Cmd, 
 	if err := replaceFile(config, []byte(text)); err != nil { // others may read it now
 		return nil, err
 	}
-	registry, _ := k.npm.Load().(string)
+	registry := k.npm
 	if registry == "" {
 		registry = "http://127.0.0.1:1/"
 	}
