@@ -177,7 +177,8 @@ func linksRecipe() layers.Recipe {
 
 // gnuArch is a platform's processor as GNU calls it.
 func gnuArch(p env.Platform) string {
-	return map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[p.Arch()]
+	cpu, _, _ := strings.Cut(p.Triplet(), "-")
+	return cpu
 }
 
 // crossEnv tells what compiles native code which programs to call and where to
