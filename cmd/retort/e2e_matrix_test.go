@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/retort-build/retort/internal/fixture"
 )
 
 func sortedKeys(m map[string]string, reverse bool) []string {
@@ -121,7 +123,7 @@ func (k *kit) testMatrix(t *testing.T) {
 			want, paths := k.build(t, start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: k.seed}, "-o", filepath.Join(dir, "out"))
 			var last start
 			wanted := row.variations
-			if os.Getenv("RETORT_NIGHTLY") == "1" {
+			if fixture.Nightly() {
 				wanted = append(slices.Clip(wanted), row.nightly...)
 			}
 			for _, v := range variations() {
