@@ -56,10 +56,19 @@ func CrossRequirements(p Platform, others []Config) map[string][]string {
 	sets := make(map[string][]string)
 	for _, c := range others {
 		asked := c.Method == "" || c.Method == MethodCross
-		if c.Platform != p && asked && len(c.NIFs) > 0 {
+		if c.Platform == p || !asked {
+			continue
+		}
+		if len(c.NIFs) > 0 {
+			sets[SetNative] = nativePackages()
+		}
+		compiled := c.Toolchain.OTP.FromSource() || c.Toolchain.OpenSSL.FromSource()
+		if compiled || len(c.NIFs) > 0 {
 			cpu := strings.ReplaceAll(c.Platform.Triplet(), "_", "-")
 			sets[CrossSet(c.Platform)] = []string{"g++-" + cpu, "gcc-" + cpu}
-			sets[SetNative] = nativePackages()
+		}
+		if compiled {
+			sets[CrossSet(c.Platform)] = sorted(sets[CrossSet(c.Platform)], []string{"make", "patch", "perl"})
 		}
 	}
 	return sets

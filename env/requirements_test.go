@@ -1,0 +1,31 @@
+package env
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCrossRequirements(t *testing.T) {
+	source := ToolSpec{Version: "27", From: FromSource}
+	nifs := []NIF{{Dep: "jiffy"}}
+	compilers := []string{"g++-aarch64-linux-gnu", "gcc-aarch64-linux-gnu"}
+	tools := sorted(compilers, []string{"make", "patch", "perl"})
+	for _, tt := range []struct {
+		name  string
+		other Config
+		want  map[string][]string
+	}{
+		{"neither", Config{Platform: LinuxARM64}, map[string][]string{}},
+		{"itself", Config{Platform: LinuxAMD64, NIFs: nifs}, map[string][]string{}},
+		{"native code", Config{Platform: LinuxARM64, NIFs: nifs}, map[string][]string{"cross.arm64": compilers, SetNative: nativePackages()}},
+		{"OTP from source", Config{Platform: LinuxARM64, Toolchain: Toolchain{OTP: source}}, map[string][]string{"cross.arm64": tools}},
+		{"OpenSSL from source", Config{Platform: LinuxARM64, Toolchain: Toolchain{OpenSSL: source}}, map[string][]string{"cross.arm64": tools}},
+		{"Elixir from source", Config{Platform: LinuxARM64, Toolchain: Toolchain{Elixir: source}}, map[string][]string{}},
+		{"emulated", Config{Platform: LinuxARM64, Method: MethodEmulate, NIFs: nifs, Toolchain: Toolchain{OTP: source}}, map[string][]string{}},
+	} {
+		if diff := cmp.Diff(tt.want, CrossRequirements(LinuxAMD64, []Config{tt.other})); diff != "" {
+			t.Errorf("%s:\n%s", tt.name, diff)
+		}
+	}
+}
