@@ -70,19 +70,36 @@ func inPriv(path string) bool {
 	return slices.Contains(strings.Split(filepath.ToSlash(path), "/"), "priv")
 }
 
+// askedFile is in the layer of a dependency that asked for the machine's
+// architecture while it was compiled: see mix/asked.ex.
+const askedFile = "/.mix/retort.asked"
+
 // NativeError says that what was compiled once for all platforms holds native
-// code: nothing told that it has any.
+// code, or asked which of them this machine is: nothing told so.
 type NativeError struct {
 	App  string
 	Path string // in the layer of its step
+	Want env.Platform
 }
 
 func (e *NativeError) Error() string {
+	if e.asked() {
+		return fmt.Sprintf("%s asked for the machine's architecture while it was compiled, and is compiled for this machine only", e.App)
+	}
 	return fmt.Sprintf("%s has native code, %s, and is compiled for this machine only", e.App, e.Path)
 }
 
+func (e *NativeError) asked() bool { return strings.HasSuffix(e.Path, askedFile) }
+
 // Hints says what has it compiled for each platform.
 func (e *NativeError) Hints() []string {
+	if e.asked() {
+		table := fmt.Sprintf("in [nif.%s.platform.%s] of toolchain.toml, and run retort lock", e.App, e.Want.Arch())
+		return []string{
+			fmt.Sprintf("have it compiled under an emulator: method = %q %s", env.MethodEmulate, table),
+			fmt.Sprintf("or, if the answer decides nothing, as here: method = %q %s", env.MethodCross, table),
+		}
+	}
 	return []string{fmt.Sprintf("add [nif.%s] to toolchain.toml and run retort lock", e.App)}
 }
 
@@ -101,7 +118,7 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 		if _, rest, ok := strings.Cut(name, "/lib/"); ok && app == "" {
 			app, _, _ = strings.Cut(rest, "/")
 		}
-		return &NativeError{App: cmp.Or(app, built.Project.App), Path: name}
+		return &NativeError{App: cmp.Or(app, built.Project.App), Path: name, Want: p}
 	}
 	for _, d := range built.Project.Deps {
 		if err := check(DepStep(d.App), d.App); err != nil {
@@ -111,13 +128,16 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 	return check(StepCompile, "")
 }
 
-// native names a program or library that a layer has in a folder priv, if it has any.
+// native names a program or library that a layer has in a folder priv, or askedFile.
 func (b *Builder) native(ctx context.Context, l layers.Layer) (string, error) {
 	entries, err := b.Store.Entries(ctx, l)
 	if err != nil {
 		return "", err
 	}
 	for _, e := range entries {
+		if strings.HasSuffix(e.Path, askedFile) {
+			return e.Path, nil
+		}
 		if e.Kind != tarball.File || !inPriv(e.Path) {
 			continue
 		}

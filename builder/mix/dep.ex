@@ -55,14 +55,16 @@ defmodule Retort.Dep do
     Retort.Cross.begin()
     objects = objects(app)
     # Mix takes away the path of modules that no dependency has.
-    for module <- [Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
+    for module <- [Retort.Asked, Retort.Names, Retort.Shell], do: {:module, _} = Code.ensure_loaded(module)
     atoms = intern(app)
     Retort.Steady.begin()
     if not File.exists?("deps/#{app}/mix.exs"), do: erlang(atoms, facts)
     Mix.start()
     Mix.shell(Retort.Shell)
+    asked = Retort.Asked.begin()
     Mix.CLI.main(["deps.compile", app])
     clean(app, objects)
+    Retort.Asked.note(asked, app |> dirs() |> List.last())
     names(app)
   end
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/internal/elf"
 	"github.com/retort-build/retort/internal/elf/elftest"
 )
@@ -89,13 +90,7 @@ func (k *kit) testForeignNIF(t *testing.T) {
 	}
 	runs := func(t *testing.T, o start) {
 		t.Helper()
-		_, paths := k.build(t, o, at...)
-		p := newPodmanFor(t, other())
-		said := p.run("run", "--rm", "--network", "none", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
-			"--arch", other().Arch(), "-e", "ERL_FLAGS=+JMsingle true", p.pull(paths[1]))
-		if !strings.Contains(said, "native code for "+other().Arch()) {
-			t.Errorf("it says %q", said)
-		}
+		k.otherSays(t, o, "native code for "+other().Arch())
 	}
 	refused := func(t *testing.T, o start, words ...string) {
 		t.Helper()
@@ -134,6 +129,7 @@ func (k *kit) testForeignNIF(t *testing.T) {
 		k.must(t, o, "lock")
 		refused(t, o, "own has native code, ", "priv/own.so", "add [nif.own] to toolchain.toml")
 	})
+	t.Run("a dependency asks", func(t *testing.T) { k.askingDependency(t, good) })
 	t.Run("library is missing", func(t *testing.T) {
 		files := map[string]string{"Makefile": strings.Replace(good.files["Makefile"], "$<", "$< -lsqlite3", 1)}
 		refused(t, with(t, files), "cannot find -lsqlite3", "libsqlite3-dev", "[nif.APP]")
@@ -149,4 +145,67 @@ func (k *kit) testForeignNIF(t *testing.T) {
 		o := with(t, manifest(fmt.Sprintf("[platform.%s]\nmethod = \"native\"\n", arch)))
 		k.refuse(t, o, exitFailed, []string{"method = \"native\"", "a machine of that architecture"}, append([]string{"build"}, at...)...)
 	})
+}
+
+// askingDependency builds with dependencies whose code is another on another
+// machine. Under an emulator it comes out as there; who knows better may say so.
+func (k *kit) askingDependency(t *testing.T, good app) {
+	n := newNIFs(t)
+	t.Setenv("HEX_MIRROR", n.URL)
+	lock, err := n.repo.Lock("asking", "uname")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch := other().Arch()
+	with := func(more string) start {
+		s := good
+		s.files = map[string]string{
+			"mix.lock":       string(lock),
+			"toolchain.toml": "extends = \"../../toolchain.toml\"\n" + more,
+			"mix.exs": `defmodule Own.MixProject do
+  use Mix.Project
+  def project, do: [app: :own, version: "1.0.0", deps: [{:asking, "~> 1.0"}, {:uname, "~> 1.0"}]]
+  def application, do: [mod: {Own, []}]
+end
+`,
+			"lib/own.ex": `defmodule Own do
+  use Application
+  def start(_type, _args) do
+    IO.puts("#{Asking.architecture()} and #{Uname.machine()}")
+    spawn(fn -> System.stop() end)
+    {:ok, self()}
+  end
+end
+`,
+		}
+		s.manifest += "hex = \"2.0.6\"\n"
+		o := n.start(k.online(s))
+		o.dir = s.write(t, folder(t), writeOptions{})
+		k.must(t, o, "lock")
+		return o
+	}
+	table := func(app, method string) string {
+		return fmt.Sprintf("[nif.%s.platform.%s]\nmethod = %q\n", app, arch, method)
+	}
+	at := []string{"build", "--platform", string(other())}
+	k.refuse(t, with(""), exitBuild, []string{"asking asked for the machine's architecture while it was compiled", "[nif.asking.platform." + arch + "]", "\"emulate\"", "\"cross\""}, at...)
+	k.refuse(t, with(table("asking", "emulate")), exitBuild, []string{"uname asked for", "[nif.uname.platform." + arch + "]"}, at...)
+	k.otherSays(t, with(table("asking", "emulate")+table("uname", "cross")), cpu(other())+"-unknown-linux-gnu and "+cpu(native()))
+}
+
+// otherSays builds for the other platform, and runs the image, which says words.
+func (k *kit) otherSays(t *testing.T, o start, words string) {
+	t.Helper()
+	_, paths := k.build(t, o, "--platform", string(other()))
+	p := newPodmanFor(t, other())
+	said := p.run("run", "--rm", "--network", "none", "--read-only", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
+		"--arch", other().Arch(), "-e", "ERL_FLAGS=+JMsingle true", p.pull(paths[1]))
+	if !strings.Contains(said, words) {
+		t.Errorf("it says %q, want %q", said, words)
+	}
+}
+
+func cpu(p env.Platform) string {
+	name, _, _ := strings.Cut(p.Triplet(), "-")
+	return name
 }
