@@ -257,22 +257,36 @@ Acquire::Languages "none";
 
 func apt(t *testing.T, dir string, args ...string) string {
 	t.Helper()
+	out, err := aptRun(t, dir, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func aptRun(t *testing.T, dir string, args ...string) (string, error) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "apt-get", append([]string{"-q"}, args...)...)
 	cmd.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(dir, "apt.conf"), "LC_ALL=C.UTF-8")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("apt-get %s: %v\n%s%s", args, err, out.Bytes(), errs.Bytes())
+		return "", fmt.Errorf("apt-get %s: %w\n%s%s", args, err, out.Bytes(), errs.Bytes())
 	}
-	return out.String()
+	return out.String(), nil
 }
 
 var instLine = regexp.MustCompile(`(?m)^Inst ([^ :]+)(?::\S+)? \((\S+) `)
 
 func aptChoice(t *testing.T, dir string, roots []string) []string {
 	t.Helper()
+	return installed(apt(t, dir, append([]string{"-s", "install"}, roots...)...))
+}
+
+// installed are the packages that apt says it would install.
+func installed(said string) []string {
 	var out []string
-	for _, m := range instLine.FindAllStringSubmatch(apt(t, dir, append([]string{"-s", "install"}, roots...)...), -1) {
+	for _, m := range instLine.FindAllStringSubmatch(said, -1) {
 		out = append(out, m[1]+" "+m[2])
 	}
 	slices.Sort(out)
