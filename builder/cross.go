@@ -3,6 +3,7 @@ package builder
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,6 +21,9 @@ type Cross struct {
 	Sysroot func(nifs []string) (layers.RootFS, error)
 	// OTP is Erlang/OTP of the platform, as far as it comes as packages.
 	OTP layers.RootFS
+	// Toolchain is what of the toolchain is compiled from source, and so lies over
+	// its packages.
+	Toolchain CrossToolchain
 	// Root plans the root file system of a step whose programs are of the
 	// platform, and run under an emulator. It is a pure function.
 	Root func(Need) (layers.RootFS, error)
@@ -122,7 +126,11 @@ func (g depGraph) crossed(compile layers.Recipe, n Need, apps []string) (recipes
 			foreign[DepStep(d.App)] = layers.ForeignStep(DepStep(d.App), c.Platform)
 		}
 	}
-	recipes = slices.Concat(c.OTP.Recipes, []layers.Recipe{linksRecipe(), crossRecipe(c.Platform)})
+	tools, err := c.Toolchain.recipes(g.app.Toolchain)
+	if err != nil {
+		return nil, nil, err
+	}
+	recipes = slices.Concat(c.OTP.Recipes, []layers.Recipe{linksRecipe(), crossRecipe(c.Platform)}, tools)
 	own, environ := n.Compilers, []string(nil)
 	for _, app := range g.own(apps) {
 		nif, there := c.nif(app)
@@ -166,7 +174,7 @@ func (c *Cross) sysroot(packages []string) []string {
 			out = append(out, name)
 		}
 	}
-	return out
+	return append(out, c.Toolchain.steps()...)
 }
 
 // linksRecipe holds the links through which linker scripts and programs of a
@@ -206,9 +214,7 @@ func crossEnv(p env.Platform) []string {
 		"TARGET_ARCH=" + gnuArch(p),
 		"TARGET_OS=linux",
 	}
-	for name, program := range crossPrograms {
-		out = append(out, name+"="+triplet+"-"+program)
-	}
+	out = append(out, crossVariables(p)...)
 	slices.Sort(out)
 	return out
 }
@@ -266,14 +272,16 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 `, gnuArch(p), triplet, layers.SysrootDir),
 	}
-	for _, name := range []string{"gcc", "g++", "cpp"} {
-		out["usr/local/bin/"+triplet+"-"+name] = fmt.Appendf(nil, "#!/bin/sh\nexec /usr/bin/%s-%s --sysroot=%s -specs=/%s \"$@\"\n", triplet, name, layers.SysrootDir, specsFile)
-	}
+	maps.Copy(out, crossTools(p, "-specs=/"+specsFile))
 	return out
 }
 
-func crossRecipe(p env.Platform) layers.Recipe {
-	r := ownFiles(stepCross, crossFiles(p), func(name string) bool { return strings.HasPrefix(name, "usr/") })
+func crossRecipe(p env.Platform) layers.Recipe { return ownPrograms(stepCross, crossFiles(p), p) }
+
+// ownPrograms are files of which those below usr are programs, and the folder of a
+// sysroot.
+func ownPrograms(step string, files map[string][]byte, p env.Platform) layers.Recipe {
+	r := ownFiles(step, files, func(name string) bool { return strings.HasPrefix(name, "usr/") })
 	r.Files = append(r.Files, layers.SourceFile{Path: layers.SysrootDir[1:], Dir: true, Mode: 0o755})
 	slices.SortFunc(r.Files, func(a, b layers.SourceFile) int { return strings.Compare(a.Path, b.Path) })
 	r.Platform = p

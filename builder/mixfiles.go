@@ -31,6 +31,8 @@ func Script(r *layers.Recipe, f layers.SourceFile) (io.ReadCloser, bool) {
 		text, ok = compilerFiles(r.Platform)[f.Path]
 	case stepCross:
 		text, ok = crossFiles(r.Platform)[f.Path]
+	case stepCrossTools:
+		text, ok = crossTools(r.Platform)[f.Path]
 	}
 	if !ok {
 		return nil, false

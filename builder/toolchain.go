@@ -114,25 +114,32 @@ func (t Toolchain) Recipes() ([]layers.Recipe, error) {
 }
 
 func (t Toolchain) openssl() ([]layers.Recipe, error) {
-	s := t.OpenSSL
-	if s == nil {
+	if t.OpenSSL == nil {
 		return nil, nil
 	}
-	c, err := t.compile(env.ToolOpenSSL, s, nil)
+	c, err := t.compile(env.ToolOpenSSL, t.OpenSSL, nil)
 	if err != nil {
 		return nil, err
 	}
+	c.openssl(t.OpenSSL)
+	return c.recipes, nil
+}
+
+// openssl adds the steps that compile OpenSSL. The compiler's name is in its
+// libraries: they have the one that means the platform, wherever it runs.
+func (c *toolSteps) openssl(s *Source) {
 	kind := "shared"
 	if s.Static {
 		kind = "no-shared"
 	}
-	libdir := "lib/" + t.Platform.Triplet()
-	c.run(stepOpenSSLBuild, "openssl", "out", append([]string{opensslTarget(t.Platform), libdir, kind, s.cflags(), s.ldflags()}, s.Configure...)...)
+	environ := c.environ
+	c.environ = withEnv(environ, []string{"CC=" + c.platform.Triplet() + "-gcc"})
+	libdir := "lib/" + c.platform.Triplet()
+	c.run(stepOpenSSLBuild, "openssl", "out", append([]string{opensslTarget(c.platform), libdir, kind, s.cflags(), s.ldflags()}, s.Configure...)...)
 	c.last().Jobs = true
-	c.work = []string{stepOpenSSLBuild}
+	c.environ, c.work = environ, []string{c.name(stepOpenSSLBuild)}
 	c.run(stepOpenSSLDev, "openssl-dev", "dev", libdir)
 	c.run(StepOpenSSL, "openssl-run", "run", libdir, kind)
-	return c.recipes, nil
 }
 
 // opensslTarget is what OpenSSL's Configure calls a platform.
@@ -152,30 +159,39 @@ func (t Toolchain) otp() ([]layers.Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags := []string{s.cflags(), s.ldflags()}
-	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat(flags, []string{strings.Join(s.Without, " ")}, s.Configure)...)
-	c.work = append(c.work, stepOTPConfigure)
+	c.configureOTP(s)
 	c.run(env.ToolOTP, "otp", "out")
 	c.last().Jobs = true
 	if !t.crypto() {
 		return c.recipes, nil
 	}
-	ssl := "--enable-dynamic-ssl-lib"
-	switch {
-	case t.OpenSSL == nil: // the suite's, which OTP itself does without
+	if t.OpenSSL == nil { // the suite's, which OTP itself does without
 		if c.root, err = t.Root(env.ToolCrypto); err != nil {
 			return nil, err
 		}
 		c.recipes, c.over = append(c.recipes, c.root.Recipes...), []string{c.root.Config}
-	case t.OpenSSL.Static:
-		ssl = "--disable-dynamic-ssl-lib"
-	}
-	if t.OpenSSL != nil {
+	} else {
 		c.over = append(c.over, StepOpenSSL, stepOpenSSLDev)
 	}
-	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat(flags, []string{ssl}, s.Configure)...)
-	c.last().Jobs = true
+	c.crypto(s, t.OpenSSL, "--with-ssl=/usr")
 	return c.recipes, nil
+}
+
+// configureOTP adds the step that configures OTP, with more options of its own.
+func (c *toolSteps) configureOTP(s *Source, more ...string) {
+	c.run(stepOTPConfigure, "otp-configure", ".", slices.Concat([]string{s.cflags(), s.ldflags(), strings.Join(s.Without, " ")}, more, s.Configure)...)
+	c.work = append(c.work, c.name(stepOTPConfigure))
+}
+
+// crypto adds the step that compiles OTP's application crypto with an OpenSSL, which
+// is a package if it is nil.
+func (c *toolSteps) crypto(s, openssl *Source, more ...string) {
+	ssl := "--enable-dynamic-ssl-lib"
+	if openssl != nil && openssl.Static {
+		ssl = "--disable-dynamic-ssl-lib"
+	}
+	c.run(stepOTPCrypto, "otp-crypto", "out", slices.Concat([]string{s.cflags(), s.ldflags(), ssl}, more, s.Configure)...)
+	c.last().Jobs = true
 }
 
 func (t Toolchain) elixir() ([]layers.Recipe, error) {
@@ -216,14 +232,19 @@ func (t Toolchain) beam(name string, s *Source, over []string) ([]layers.Recipe,
 
 // toolSteps gather the steps that compile one tool.
 type toolSteps struct {
-	platform env.Platform
-	tool     string
+	platform env.Platform // that the tool is for
+	build    env.Platform // of the programs, if they are another's; then there is a sysroot
+	foreign  env.Platform // that the steps are named after, if any
 	root     layers.RootFS
 	over     []string
+	sysroot  []string
 	work     []string
 	environ  []string
 	recipes  []layers.Recipe
-	err      error
+}
+
+func newToolSteps(p env.Platform, root layers.RootFS) *toolSteps {
+	return &toolSteps{platform: p, root: root, over: []string{root.Config}, environ: toolEnv(), recipes: slices.Clone(root.Recipes)}
 }
 
 // compile begins with the steps that lay out a tool's source.
@@ -232,20 +253,40 @@ func (t Toolchain) compile(tool string, s *Source, over []string) (*toolSteps, e
 	if err != nil {
 		return nil, err
 	}
-	source := layers.Recipe{Name: SourceStep(tool), Kind: layers.UnpackSource, Platform: env.Any, Archive: s.Archive}
-	c := &toolSteps{
-		platform: t.Platform, tool: tool, root: root,
-		over: append([]string{root.Config}, over...), work: []string{source.Name},
-		environ: toolEnv(), recipes: append(slices.Clone(root.Recipes), source),
-	}
-	if len(s.Patches) > 0 {
-		patches := filesRecipe("patches:"+tool, s.Patches)
-		c.recipes = append(c.recipes, patches)
-		c.work = append(c.work, patches.Name)
-		c.run("patch:"+tool, "patch", "out", pathsOf(s.Patches)...)
-		c.work = []string{"patch:" + tool}
-	}
+	c := newToolSteps(t.Platform, root)
+	c.over = append(c.over, over...)
+	c.source(tool, s)
 	return c, nil
+}
+
+// source adds the steps that lay out a tool's source.
+func (c *toolSteps) source(tool string, s *Source) {
+	source := layers.Recipe{Name: c.name(SourceStep(tool)), Kind: layers.UnpackSource, Platform: env.Any, Archive: s.Archive}
+	c.recipes, c.work = append(c.recipes, source), []string{source.Name}
+	if len(s.Patches) > 0 {
+		patches := filesRecipe(c.name("patches:"+tool), s.Patches)
+		c.recipes, c.work = append(c.recipes, patches), append(c.work, patches.Name)
+		c.run(patchedStep(tool), "patch", "out", pathsOf(s.Patches)...)
+		c.work = []string{c.last().Name}
+	}
+}
+
+func patchedStep(tool string) string { return "patch:" + tool }
+
+// sourceStep names the step whose layer is a tool's source with its patches.
+func sourceStep(tool string, s *Source) string {
+	if len(s.Patches) > 0 {
+		return patchedStep(tool)
+	}
+	return SourceStep(tool)
+}
+
+// name is a step's, as it is for the platform.
+func (c *toolSteps) name(step string) string {
+	if c.foreign == "" {
+		return step
+	}
+	return layers.ForeignStep(step, c.foreign)
 }
 
 func pathsOf(files []layers.SourceFile) []string {
@@ -261,8 +302,8 @@ func pathsOf(files []layers.SourceFile) []string {
 func (c *toolSteps) run(step, script, output string, args ...string) {
 	text := toolScript(script)
 	c.recipes = append(c.recipes, layers.Recipe{
-		Name: step, Kind: layers.Run, Platform: c.platform,
-		Root: c.root.Packages, Over: slices.Clone(c.over), Work: slices.Clone(c.work),
+		Name: c.name(step), Kind: layers.Run, Platform: c.platform, Build: c.build,
+		Root: c.root.Packages, Over: slices.Clone(c.over), Sysroot: slices.Clone(c.sysroot), Work: slices.Clone(c.work),
 		Dir: toolchainDir, Env: c.environ,
 		Argv:    append([]string{"/bin/sh", "-euc", text, script}, args...),
 		Outputs: []layers.Output{{Path: output, Strip: output != "."}},

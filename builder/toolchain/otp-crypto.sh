@@ -7,7 +7,7 @@ for arg; do
   shift
   case $arg in jobs=*) jobs=${arg#jobs=} ;; *) set -- "$@" "$arg" ;; esac
 done
-(cd lib/crypto && ./configure --prefix=/usr --with-ssl=/usr --with-ssl-rpath=no "$@")
+(cd lib/crypto && ./configure --prefix=/usr --with-ssl-rpath=no "$@")
 [ ! -e lib/crypto/SKIP ] || { cat lib/crypto/SKIP; exit 1; } >&2
 make -s -C lib/crypto/c_src -j"$jobs" opt
 make -s -C lib/crypto/c_src RELEASE_PATH="$PWD/out/usr/lib/erlang" release_spec

@@ -44,6 +44,7 @@ func (k *kit) testPlatforms(t *testing.T) {
 	needEmulator(t)
 	needTools(t, "skopeo", "podman")
 	t.Run("hello", k.helloForAll)
+	t.Run("toolchain", k.toolchainForAll)
 	for _, a := range apps {
 		t.Run(a.release, func(t *testing.T) {
 			s := k.exampleFor(t, a.example)
@@ -112,6 +113,33 @@ func (k *kit) helloForAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// toolchainForAll builds hello with a toolchain from source for both platforms, of
+// which one has another OpenSSL. Another store, elsewhere, gives the same index.
+func (k *kit) toolchainForAll(t *testing.T) {
+	fixture.NeedNightly(t)
+	tr := triples[0]
+	s := tr.app(t)
+	s.variant += "-all"
+	tr.openssl = "3.0.20"
+	s.manifest = strings.Replace(s.manifest, fmt.Sprintf("platforms = [%q]\n", native()), "", 1) +
+		fmt.Sprintf("[platform.%s.toolchain.openssl]\nversion = %q\n", other().Arch(), tr.openssl)
+	s.files["toolchain.lock"] = string(k.lock(t, s))
+	o := k.online(s)
+	dir := folder(t)
+	o.dir = s.write(t, filepath.Join(dir, "ws"), writeOptions{})
+	first := k.buildAll(t, o)
+	sameCode(t, first.releases[0], first.releases[1])
+	pod := newPodmanFor(t, other())
+	said := pod.serves(pod.pull(first.image))
+	if said.OTP != "27" || !isVersion(said.Elixir, tr.elixir) || !isVersion(strings.TrimPrefix(said.OpenSSL, "OpenSSL "), tr.openssl) {
+		t.Errorf("hello says %+v, want %+v", said, tr)
+	}
+	o.home, o.env = filepath.Join(dir, "home"), append(slices.Clone(o.env), "TZ=Pacific/Kiritimati")
+	if again := k.buildAll(t, o, "--jobs", "5", "-o", filepath.Join(dir, "again")); again.index != first.index {
+		t.Errorf("another store gives index %s, not %s:\n%s", again.index, first.index, diffArchives(t, first.releases[1], again.releases[1]))
+	}
 }
 
 // An indexed is what `build --platform all` leaves, by canonical order of the platforms.

@@ -132,9 +132,10 @@ func (s *session) runtime(ctx context.Context, built builder.Built) (registry.Ru
 	}
 	for i := range built.Plan.Recipes {
 		r := &built.Plan.Recipes[i]
-		if r.Name == builder.StepOpenSSL {
-			source, _ := built.Plan.Recipe(builder.SourceStep(env.ToolOpenSSL))
-			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl-source", Version: source.Archive.Version, Own: true})
+		if r.Name == s.opensslStep() {
+			spec := s.config.Toolchain.OpenSSL
+			pin, _ := s.lock.Source(spec.Tool, spec.Want())
+			rt.Packages = append(rt.Packages, registry.Package{Name: "openssl-source", Version: pin.Version, Own: true})
 			unpacked = append(unpacked, built.Layers[r.Name])
 		}
 		if r.Kind == layers.UnpackDeb && r.Platform == rt.Platform {
@@ -341,7 +342,7 @@ func (f *finished) outputInputs(format registry.Format) digest.Digest {
 		Program  string
 	}{
 		format, f.Release.DiffID, f.Version, f.config, f.at.time.Unix(), f.at.revision,
-		f.lock.Packages, f.lock.Sources, f.Layers[builder.StepOpenSSL].DiffID, versionText(),
+		f.lock.Packages, f.lock.Sources, f.Layers[f.opensslStep()].DiffID, versionText(),
 	})
 	if err != nil {
 		panic(err) // plain data

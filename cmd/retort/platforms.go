@@ -79,12 +79,6 @@ func (w *workspace) chooseMethod() error {
 			fmt.Sprintf("add %q to platforms in toolchain.toml, whose programs run here, and run retort lock", native()),
 		}
 	}
-	if len(w.config.Toolchain.FromSource())+len(here.Toolchain.FromSource()) > 0 {
-		return &hintError{
-			fmt.Errorf("build for %s on %s: a toolchain from source is not cross-compiled yet", p, native()),
-			fmt.Sprintf("run retort on a machine of that architecture, or say method = %q in [platform.%s]", env.MethodEmulate, p.Arch()),
-		}
-	}
 	emulate := fmt.Sprintf("say method = %q in [platform.%s]", env.MethodEmulate, p.Arch())
 	for i, t := range here.Toolchain.All() {
 		if there := w.config.Toolchain.All()[i]; t.Tool != env.ToolOpenSSL && there.Version != t.Version {
@@ -92,6 +86,12 @@ func (w *workspace) chooseMethod() error {
 				fmt.Errorf("build for %s on %s: toolchain.toml has %s %q there and %q here, and code is compiled once for both", p, native(), t.Tool, there.Version, t.Version),
 				emulate,
 			}
+		}
+	}
+	if !sameBeams(w.config.Toolchain.OTP, here.Toolchain.OTP) {
+		return &hintError{
+			fmt.Errorf("build for %s on %s: toolchain.toml has another source of OTP there, other patches, or other applications, and code is compiled once for both", p, native()),
+			emulate,
 		}
 	}
 	if !reflect.DeepEqual(w.config.Generate, here.Generate) || !sameAssets(w.config.Assets, here.Assets) {
@@ -118,6 +118,14 @@ func emulated(otp string) []string {
 	return []string{"ERL_FLAGS=+JMsingle true"}
 }
 
+// sameBeams reports whether two platforms have the same OTP but for native code.
+func sameBeams(a, b env.ToolSpec) bool {
+	for _, s := range []*env.ToolSpec{&a, &b} {
+		s.Configure, s.CFlags, s.LDFlags, s.Packages = nil, "", "", nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
 // sameAssets compares but for tools, which are those of the machine that runs them.
 func sameAssets(a, b *env.Assets) bool {
 	if a == nil || b == nil {
@@ -136,12 +144,16 @@ func (w *workspace) cross(a *builder.MixApp) error {
 		return fmt.Errorf("toolchain.lock has no packages for %s: run retort lock", p)
 	}
 	sysroot := func(sets ...string) (layers.RootFS, error) {
-		root, err := w.rootFS("sysroot", append(sets, env.SetToolchain)...)
+		root, err := w.rootFS("sysroot", sets...)
 		root.Recipes = root.Recipes[:max(0, len(root.Recipes)-1)] // as it is unpacked
 		return root.Foreign(p), err
 	}
-	c := &builder.Cross{Platform: p, NIFs: w.config.NIFs, Sysroot: func(nifs []string) (layers.RootFS, error) {
-		sets := []string{env.SetNative}
+	tools, err := w.crossToolchain(sysroot)
+	if err != nil {
+		return err
+	}
+	c := &builder.Cross{Platform: p, Toolchain: tools, NIFs: w.config.NIFs, Sysroot: func(nifs []string) (layers.RootFS, error) {
+		sets := []string{env.SetToolchain, env.SetNative}
 		for _, nif := range nifs {
 			sets = append(sets, env.NIFBuildSet(nif))
 		}
@@ -151,8 +163,7 @@ func (w *workspace) cross(a *builder.MixApp) error {
 		root, err := w.stepRoot(a)(n)
 		return root.Foreign(p), err
 	}
-	var err error
-	if c.OTP, err = sysroot(); err != nil {
+	if c.OTP, err = sysroot(env.SetToolchain); err != nil {
 		return err
 	}
 	a.Platform, a.Cross = w.host.config.Platform, c
@@ -163,4 +174,34 @@ func (w *workspace) cross(a *builder.MixApp) error {
 	w.notes = append(w.notes, w.host.notes...)
 	a.Image, err = w.imagePackages(w.config.Base.Suite)
 	return err
+}
+
+// crossToolchain is what of the toolchain this machine's programs compile for the
+// platform.
+func (w *workspace) crossToolchain(sysroot func(sets ...string) (layers.RootFS, error)) (builder.CrossToolchain, error) {
+	all, err := w.toolchain()
+	return builder.CrossToolchain{
+		Platform: w.config.Platform, OpenSSL: all.OpenSSL, OTP: all.OTP,
+		Root: func(tool string) (layers.RootFS, error) {
+			set := env.CrossSet(w.config.Platform)
+			if len(w.host.set(set)) == 0 {
+				return layers.RootFS{}, noCompilers(w.config.Platform, w.host.config.Platform)
+			}
+			return w.host.rootFS("configure:"+set, env.SetToolchain, set)
+		},
+		Sysroot: func(tool string) (layers.RootFS, error) { return sysroot(env.ToolBuildSet(tool)) },
+	}, err
+}
+
+// opensslStep names the step whose layer is the OpenSSL that a release loads, if it
+// is compiled from source.
+func (w *workspace) opensslStep() string {
+	if w.host != nil {
+		return layers.ForeignStep(builder.StepOpenSSL, w.config.Platform)
+	}
+	return builder.StepOpenSSL
+}
+
+func noCompilers(p, here env.Platform) error {
+	return fmt.Errorf("toolchain.lock pins no compilers for %s on %s: run retort lock", p, here)
 }

@@ -252,7 +252,7 @@ func (w *workspace) stepRoot(a *builder.MixApp) func(builder.Need) (layers.RootF
 		if n.Cross {
 			set := env.CrossSet(a.Cross.Platform)
 			if len(w.set(set)) == 0 {
-				return layers.RootFS{}, fmt.Errorf("toolchain.lock pins no compilers for %s on %s: run retort lock", a.Cross.Platform, a.Platform)
+				return layers.RootFS{}, noCompilers(a.Cross.Platform, a.Platform)
 			}
 			name, sets = name+":"+set, append(sets, set)
 		}
