@@ -120,8 +120,13 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 		}
 		return &NativeError{App: cmp.Or(app, built.Project.App), Path: name, Want: p}
 	}
+	var apps []string
 	for _, d := range built.Project.Deps {
-		if err := check(DepStep(d.App), d.App); err != nil {
+		apps = append(apps, d.App)
+	}
+	slices.Sort(apps)
+	for _, app := range apps {
+		if err := check(DepStep(app), app); err != nil {
 			return err
 		}
 	}
