@@ -58,6 +58,15 @@ func (k *kit) testPlatforms(t *testing.T) {
 				}
 				appImage(t, newPodmanFor(t, other()), a.requests, built.image)
 			})
+			t.Run("emulated", func(t *testing.T) {
+				fixture.NeedNightly(t)
+				s.manifest += fmt.Sprintf("\n[platform.%s]\nmethod = \"emulate\"\n", other().Arch())
+				o := start{home: k.seed, dir: s.write(t, folder(t), writeOptions{}), timeout: 3 * time.Hour}
+				got := k.buildAll(t, o, "--target", a.target)
+				if changed := changedFiles(t, got.releases[1], built.releases[1]); len(changed) > 0 {
+					t.Errorf("its own programs give another release than cross compilation: %q", changed)
+				}
+			})
 		})
 	}
 }
