@@ -30,7 +30,7 @@ for dir in include lib; do
   rm -rf "${otp:?}/$erts/$dir"
   cp -R "$native/$erts/$dir" "$otp/$erts/"
 done
-{ elf out; find out -name '*.a'; } | while read -r file; do
+{ elf out; find out -name '*.a'; find "$otp/usr" "$otp"/lib/erl_interface-*/include -type f -name '*.h'; } | sort -u | while read -r file; do
   made=$native${file#"$otp"}
   if [ ! -e "$made" ]; then # those of bin are copies
     made=$(find "$native/$erts/bin" -name "${file##*/}")
