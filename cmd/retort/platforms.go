@@ -81,17 +81,10 @@ func (w *workspace) chooseMethod() error {
 	}
 	emulate := fmt.Sprintf("say method = %q in [platform.%s]", env.MethodEmulate, p.Arch())
 	for i, t := range here.Toolchain.All() {
-		if there := w.config.Toolchain.All()[i]; t.Tool != env.ToolOpenSSL && there.Version != t.Version {
+		if difference := codeDiffers(w.config.Toolchain.All()[i], t); difference != "" {
 			return &hintError{
-				fmt.Errorf("build for %s on %s: toolchain.toml has %s %q there and %q here, and code is compiled once for both", p, native(), t.Tool, there.Version, t.Version),
-				emulate,
+				fmt.Errorf("build for %s on %s: toolchain.toml has toolchain.%s.%s here, and code is compiled once for both", p, native(), t.Tool, difference), emulate,
 			}
-		}
-	}
-	if !sameBeams(w.config.Toolchain.OTP, here.Toolchain.OTP) {
-		return &hintError{
-			fmt.Errorf("build for %s on %s: toolchain.toml has another source of OTP there, other patches, or other applications, and code is compiled once for both", p, native()),
-			emulate,
 		}
 	}
 	if !reflect.DeepEqual(w.config.Generate, here.Generate) || !sameAssets(w.config.Assets, here.Assets) {
@@ -118,12 +111,31 @@ func emulated(otp string) []string {
 	return []string{"ERL_FLAGS=+JMsingle true"}
 }
 
-// sameBeams reports whether two platforms have the same OTP but for native code.
-func sameBeams(a, b env.ToolSpec) bool {
-	for _, s := range []*env.ToolSpec{&a, &b} {
-		s.Configure, s.CFlags, s.LDFlags, s.Packages = nil, "", "", nil
+// codeDiffers names a key of a tool on which BEAM code depends, and which is another
+// on another platform, with both values; "" if there is none. What is in OpenSSL, and
+// how native code is compiled, reaches none.
+func codeDiffers(there, here env.ToolSpec) string {
+	if here.Tool == env.ToolOpenSSL {
+		return ""
 	}
-	return reflect.DeepEqual(a, b)
+	for _, k := range []struct {
+		key         string
+		there, here any
+	}{
+		{"version", there.Version, here.Version},
+		{"from", there.From, here.From},
+		{"sources", there.Sources, here.Sources},
+		{"url", there.URL, here.URL},
+		{"path", there.Path, here.Path},
+		{"sha256", there.Digest, here.Digest},
+		{"patches", there.Patches, here.Patches},
+		{"without", there.Without, here.Without},
+	} {
+		if !reflect.DeepEqual(k.there, k.here) {
+			return fmt.Sprintf("%s %q there and %q", k.key, k.there, k.here)
+		}
+	}
+	return ""
 }
 
 // sameAssets compares but for tools, which are those of the machine that runs them.
