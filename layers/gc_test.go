@@ -38,6 +38,26 @@ func putBlob(t testing.TB, s *Store, content string) digest.Digest {
 
 const day = 24 * time.Hour
 
+// A project's last build for each platform is kept, and no earlier one.
+func TestGCKeepsEachPlatform(t *testing.T) {
+	s := newStore(t)
+	project := t.TempDir() + "/toolchain.lock"
+	must(t, os.WriteFile(project, nil, 0o644))
+	builds := []struct{ name, of string }{{"first", "linux/amd64"}, {"arm64", "linux/arm64"}, {"amd64", "linux/amd64"}, {"matrix", ""}}
+	for _, b := range builds {
+		addLayer(t, s, testKey(b.name), spec{"f": b.name})
+		must(t, s.AddRoot(t.Context(), ProjectRoot{Path: project, For: b.of, Keys: []Key{testKey(b.name)}}))
+	}
+	age(t, s, 40*day)
+	_, err := s.GC(t.Context(), Policy{MaxAge: 30 * day, Now: time.Now()})
+	must(t, err)
+	for _, b := range builds {
+		if _, err := s.Lookup(t.Context(), testKey(b.name)); (err == nil) != (b.name != "first") {
+			t.Errorf("%s: %v", b.name, err)
+		}
+	}
+}
+
 func TestGCAge(t *testing.T) {
 	s := newStore(t)
 	old := addLayer(t, s, testKey("old"), spec{"f": "old"})

@@ -18,13 +18,14 @@ import (
 // ProjectRoot names what a project's last build came to. GC keeps it while Path, the
 // project's lock or record of its results, exists.
 type ProjectRoot struct {
-	Path   string          `json:"path"` // absolute, on the host
+	Path   string          `json:"path"`          // absolute, on the host
+	For    string          `json:"for,omitempty"` // which of the project's builds: a platform, or ""
 	Keys   []Key           `json:"keys,omitempty"`
 	Layers []digest.Digest `json:"layers,omitempty"`
 	Blobs  []digest.Digest `json:"blobs,omitempty"`
 }
 
-// AddRoot records a root, in place of an earlier one with the same path. What
+// AddRoot records a root, in place of an earlier one with the same path for the same. What
 // it names has been used under this process's lease.
 func (s *Store) AddRoot(ctx context.Context, r ProjectRoot) error {
 	if err := s.addRoot(ctx, r); err != nil {
@@ -47,7 +48,11 @@ func (s *Store) addRoot(ctx context.Context, r ProjectRoot) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256([]byte(r.Path))
+	id := r.Path
+	if r.For != "" {
+		id += "\x00" + r.For
+	}
+	sum := sha256.Sum256([]byte(id))
 	name := hex.EncodeToString(sum[:])
 	tmp := s.tempName("root")
 	if err := writeDurable(tmp, sealRecord(name, payload)); err != nil {

@@ -187,18 +187,19 @@ func buildFor(ctx context.Context, t *terminal, o buildOptions) (_ *finished, er
 }
 
 // rememberBuilds keeps what the builds were made from: for gc, which spares the
-// last build of a project that still exists, and for explain. root is that of a
-// matrix, or nil.
+// last build of a project that still exists for each platform, and for explain. root
+// is that of a matrix, or nil.
 func rememberBuilds(ctx context.Context, all []*finished, root *layers.ProjectRoot) error {
-	if root == nil {
-		root = &layers.ProjectRoot{}
-		if len(all) == 1 && all[0].config.Cell == (env.Cell{}) && !all[0].news() {
-			return nil
-		}
+	if root == nil && len(all) == 1 && all[0].config.Cell == (env.Cell{}) && !all[0].news() {
+		return nil
 	}
 	for _, f := range all {
 		f.progress.phase("remember the build")
-		if err := f.remember(ctx, f.Built, root); err != nil {
+		of := root
+		if of == nil {
+			of = &layers.ProjectRoot{For: string(f.config.Platform)}
+		}
+		if err := f.remember(ctx, f.Built, of); err != nil {
 			return err
 		}
 	}
