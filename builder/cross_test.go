@@ -153,3 +153,11 @@ func TestMachine(t *testing.T) {
 		}
 	}
 }
+
+// Who compiled nothing cannot call another compiler.
+func TestMachineOfAnArchive(t *testing.T) {
+	hints := (&MachineError{Step: "dep:jiffy:arm64", Want: env.LinuxARM64, Precompiled: true}).Hints()
+	if len(hints) != 1 || !strings.Contains(hints[0], "[platform.arm64.nif.jiffy.precompiled]") {
+		t.Errorf("%q", hints)
+	}
+}

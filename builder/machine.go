@@ -23,6 +23,8 @@ type MachineError struct {
 	Path string // below the project
 	Got  elf.Machine
 	Want env.Platform
+	// Precompiled: it came out of the archive that toolchain.toml names.
+	Precompiled bool
 }
 
 func (e *MachineError) Error() string {
@@ -35,6 +37,9 @@ func (e *MachineError) Hints() []string {
 	app, isDep := strings.CutPrefix(strings.TrimSuffix(e.Step, ":"+arch), DepStep(""))
 	if !isDep {
 		app = "APP"
+	}
+	if e.Precompiled {
+		return []string{fmt.Sprintf("name the archive for %s in [platform.%s.nif.%s.precompiled] of toolchain.toml", e.Want, arch, app)}
 	}
 	return []string{
 		fmt.Sprintf("what compiles it does not call $CC, which is %s-gcc there: give it what it reads instead, such as env = { COMPILER = \"%s-gcc\" } in [platform.%s.nif.%s] of toolchain.toml", e.Want.Triplet(), e.Want.Triplet(), arch, app),
@@ -60,7 +65,8 @@ func checkMachine(r *layers.Recipe, upper string) error {
 		defer f.Close()
 		// What is damaged is the image's business, which says so.
 		if file, is, _ := elf.Read(f); is && string(file.Machine) != r.Platform.Arch() {
-			return &MachineError{Step: r.Name, Path: rel, Got: file.Machine, Want: r.Platform}
+			precompiled := slices.ContainsFunc(r.Argv, func(a string) bool { return strings.HasPrefix(a, "precompiled=") })
+			return &MachineError{Step: r.Name, Path: rel, Got: file.Machine, Want: r.Platform, Precompiled: precompiled}
 		}
 		return nil
 	})
