@@ -77,6 +77,25 @@ func CrossRequirements(p Platform, others []Config) map[string][]string {
 // GenerateSet names the set of a [generate.NAME] table.
 func GenerateSet(name string) string { return "generate." + name }
 
+// SetKey is the key of toolchain.toml whose packages are a set's roots; "" if retort
+// itself names them.
+func SetKey(set string) string {
+	first, rest, _ := strings.Cut(set, ".")
+	switch {
+	case set == SetExtra:
+		return "image.packages"
+	case set == SetToolchain:
+		return "base.packages"
+	case first == "nif":
+		return set
+	case first == "generate" || set == SetAssets:
+		return set + ".packages"
+	case rest == "build":
+		return "toolchain." + first + ".packages"
+	}
+	return ""
+}
+
 // Requirements are the root packages that a configuration asks its
 // distribution for, by set, besides its essential packages.
 func (c Config) Requirements() map[string][]string {

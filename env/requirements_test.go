@@ -29,3 +29,15 @@ func TestCrossRequirements(t *testing.T) {
 		}
 	}
 }
+
+func TestSetKey(t *testing.T) {
+	for set, want := range map[string]string{
+		NIFBuildSet("jiffy"): "nif.jiffy.build", NIFRuntimeSet("jiffy"): "nif.jiffy.runtime", SetExtra: "image.packages",
+		SetToolchain: "base.packages", GenerateSet("css"): "generate.css.packages", SetAssets: "assets.packages",
+		ToolBuildSet(ToolOTP): "toolchain.otp.packages", SetNative: "", SetHex: "", CrossSet(LinuxARM64): "",
+	} {
+		if got := SetKey(set); got != want {
+			t.Errorf("%s is %q, want %q", set, got, want)
+		}
+	}
+}

@@ -105,10 +105,13 @@ func (t *terminal) printJSON(v any) error {
 func (t *terminal) fail(err error, code int) {
 	t.show("")
 	var (
-		list    env.ErrorList
-		exit    *builder.ExitError
-		wrong   *builder.MachineError
-		hidden  *builder.NativeError
+		list   env.ErrorList
+		exit   *builder.ExitError
+		wrong  *builder.MachineError
+		native interface { // of either
+			error
+			Hints() []string
+		}
 		lacking *builder.UnavailableError
 		status  *statusError
 	)
@@ -126,16 +129,13 @@ func (t *terminal) fail(err error, code int) {
 	case errors.As(err, &exit):
 		t.userFailed(exit)
 		return
-	case errors.As(err, &wrong):
-		t.say("error: %s", printable(wrong.Error()))
-		for _, hint := range append(wrong.Hints(), t.shellAt(wrong.Step)) {
+	case errors.As(err, &native):
+		t.say("error: %s", printable(native.Error()))
+		for _, hint := range native.Hints() {
 			t.hint("%s", hint)
 		}
-		return
-	case errors.As(err, &hidden):
-		t.say("error: %s", printable(hidden.Error()))
-		for _, hint := range hidden.Hints() {
-			t.hint("%s", hint)
+		if errors.As(err, &wrong) {
+			t.hint("%s", t.shellAt(wrong.Step))
 		}
 		return
 	case errors.As(err, &lacking):
@@ -158,6 +158,10 @@ func (t *terminal) fail(err error, code int) {
 	} else if errors.As(err, &gone) {
 		t.hint("mirrors drop superseded packages: retort lock --repair moves their pins")
 	}
+	var unsatisfied *debian.UnsatisfiableError
+	if errors.As(err, &unsatisfied) {
+		t.elsewhere(unsatisfied)
+	}
 	var version *debian.VersionError
 	if errors.As(err, &version) {
 		t.hint("to compile that version, say in toolchain.toml: %s = { version = %q, from = \"source\" }", version.Tool, version.Want)
@@ -174,6 +178,18 @@ func (t *terminal) fail(err error, code int) {
 		t.hint("retort lock")
 	case exitUsage:
 		t.hint("retort help")
+	}
+}
+
+// elsewhere says how packages that one architecture lacks are asked for on the other alone.
+func (t *terminal) elsewhere(e *debian.UnsatisfiableError) {
+	for _, p := range e.Problems {
+		if len(p.Elsewhere) == 0 || len(p.Chain) != 1 {
+			continue
+		}
+		if key := env.SetKey(p.Chain[0]); key != "" {
+			t.hint("say in toolchain.toml what %s has instead on %s: [platform.%s] with %s = [...], or [] for nothing", key, e.Platform, e.Platform.Arch(), key)
+		}
 	}
 }
 

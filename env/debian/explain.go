@@ -19,6 +19,7 @@ type Problem struct {
 	Requirement string   // "erlang-base (>= 1:28)"
 	Chain       []string // how it came to be asked: the set, then packages with versions
 	Why         string   // why it is not met
+	Elsewhere   []string // architectures that have a package which this one has not
 }
 
 func (p Problem) String() string {
@@ -53,7 +54,7 @@ func (s *search) explain(bad int) error {
 		case needs:
 			if !slices.ContainsFunc(c.lits, literal.positive) {
 				missing = append(missing, Problem{
-					Requirement: c.why.group.String(), Chain: s.chainOf(c, chains), Why: s.u.absence(c.why.group),
+					Requirement: c.why.group.String(), Chain: s.chainOf(c, chains), Why: s.u.absence(c.why.group), Elsewhere: s.u.others(c.why.group),
 				})
 			}
 		case conflicts:
@@ -176,6 +177,14 @@ func (s *search) demands(core []int, chains map[int][]string) []Problem {
 	return out
 }
 
+// others are the architectures that have a package of a group, where this one has none.
+func (u *universe) others(g Group) []string {
+	if len(g) != 1 || u.elsewhere == nil || len(u.byName[g[0].Name]) > 0 {
+		return nil
+	}
+	return u.elsewhere(g[0].Name)
+}
+
 // absence says why nothing meets a group.
 func (u *universe) absence(g Group) string {
 	var parts []string
@@ -209,10 +218,8 @@ func (u *universe) absence(g Group) string {
 			parts = append(parts, prefix+"there is only "+strings.Join(have, ", "))
 		default:
 			where := fmt.Sprintf("no such package for %s in %s", u.arch, strings.Join(u.suites, ", "))
-			if u.elsewhere != nil {
-				if others := u.elsewhere(r.Name); len(others) > 0 {
-					where += ", though there is for " + strings.Join(others, ", ")
-				}
+			if others := u.others(Group{r}); len(others) > 0 {
+				where += ", though there is for " + strings.Join(others, ", ")
 			}
 			parts = append(parts, prefix+where)
 		}
