@@ -112,6 +112,11 @@ func (k *kit) testForeignNIF(t *testing.T) {
 			runs(t, with(t, manifest(fmt.Sprintf("[nif.own.platform.%s]\nmethod = \"emulate\"\n", arch))))
 		})
 	})
+	t.Run("no emulator", func(t *testing.T) {
+		o := with(t, manifest(fmt.Sprintf("[nif.own.platform.%s]\nmethod = \"emulate\"\n", arch)))
+		o.wrap = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /proc/sys/fs/binfmt_misc && exec "$@"`, "sh"}
+		k.refuse(t, o, exitFailed, []string{"emulator for " + string(other()), "binfmt_misc", "apt install qemu-user-static", "method = \"cross\""}, append([]string{"build"}, at...)...)
+	})
 	t.Run("runs what it compiles", func(t *testing.T) {
 		files := map[string]string{"Makefile": "all:\n\techo 'int main(void){return 0;}' > gen.c && $(CC) -o gen gen.c && ./gen\n"}
 		refused(t, with(t, files), "[nif.APP.platform."+arch+"]", "CC_FOR_BUILD")
