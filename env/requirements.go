@@ -50,6 +50,9 @@ func nativePackages() []string { return []string{"g++", "gcc", "libc6-dev", "mak
 // CrossSet names the set that compiles native code for another platform.
 func CrossSet(p Platform) string { return "cross." + p.Arch() }
 
+// crossTools compile a toolchain, besides compilers.
+var crossTools = []string{"make", "patch", "perl"}
+
 // CrossRequirements are the sets of a platform with compilers for those others
 // that are made on it, by the configurations of these.
 func CrossRequirements(p Platform, others []Config) map[string][]string {
@@ -62,13 +65,14 @@ func CrossRequirements(p Platform, others []Config) map[string][]string {
 		if len(c.NIFs) > 0 {
 			sets[SetNative] = nativePackages()
 		}
-		compiled := c.Toolchain.OTP.FromSource() || c.Toolchain.OpenSSL.FromSource()
+		// Several configurations may be of one platform.
+		set, compiled := CrossSet(c.Platform), c.Toolchain.OTP.FromSource() || c.Toolchain.OpenSSL.FromSource()
 		if compiled || len(c.NIFs) > 0 {
 			cpu := strings.ReplaceAll(c.Platform.Triplet(), "_", "-")
-			sets[CrossSet(c.Platform)] = []string{"g++-" + cpu, "gcc-" + cpu}
+			sets[set] = sorted(sets[set], []string{"g++-" + cpu, "gcc-" + cpu})
 		}
 		if compiled {
-			sets[CrossSet(c.Platform)] = sorted(sets[CrossSet(c.Platform)], []string{"make", "patch", "perl"})
+			sets[set] = sorted(sets[set], crossTools)
 		}
 	}
 	return sets

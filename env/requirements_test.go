@@ -1,6 +1,7 @@
 package env
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,22 @@ func TestCrossRequirements(t *testing.T) {
 		if diff := cmp.Diff(tt.want, CrossRequirements(LinuxAMD64, []Config{tt.other})); diff != "" {
 			t.Errorf("%s:\n%s", tt.name, diff)
 		}
+	}
+}
+
+// A target may have another toolchain, and one lock has both.
+func TestCrossRequirementsOfTargets(t *testing.T) {
+	all := []Config{
+		{Platform: LinuxARM64, Toolchain: Toolchain{OTP: ToolSpec{Version: "27", From: FromSource}}},
+		{Platform: LinuxARM64, NIFs: []NIF{{Dep: "jiffy"}}},
+	}
+	want := CrossRequirements(LinuxAMD64, all)
+	if !slices.Contains(want["cross.arm64"], "make") {
+		t.Errorf("%v", want)
+	}
+	slices.Reverse(all)
+	if diff := cmp.Diff(want, CrossRequirements(LinuxAMD64, all)); diff != "" {
+		t.Error(diff)
 	}
 }
 
