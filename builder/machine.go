@@ -103,7 +103,7 @@ func (e *NativeError) Hints() []string {
 		table := fmt.Sprintf("in [nif.%s.platform.%s] of toolchain.toml, and run retort lock", e.App, e.Want.Arch())
 		return []string{
 			fmt.Sprintf("have it compiled under an emulator: method = %q %s", env.MethodEmulate, table),
-			fmt.Sprintf("or, if the answer decides nothing, as here: method = %q %s", env.MethodCross, table),
+			fmt.Sprintf("or, if what it compiles does not depend on the answer: method = %q %s", env.MethodCross, table),
 		}
 	}
 	return []string{fmt.Sprintf("add [nif.%s] to toolchain.toml and run retort lock", e.App)}
@@ -139,15 +139,16 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 	return check(StepCompile, "")
 }
 
-// native names a program or library that a layer has in a folder priv, or askedFile.
+// native names a program or library that a layer has in a folder priv, or else askedFile.
 func (b *Builder) native(ctx context.Context, l layers.Layer) (string, error) {
 	entries, err := b.Store.Entries(ctx, l)
 	if err != nil {
 		return "", err
 	}
+	asked := ""
 	for _, e := range entries {
 		if strings.HasSuffix(e.Path, askedFile) {
-			return e.Path, nil
+			asked = e.Path
 		}
 		if e.Kind != tarball.File || !inPriv(e.Path) {
 			continue
@@ -164,5 +165,5 @@ func (b *Builder) native(ctx context.Context, l layers.Layer) (string, error) {
 			return e.Path, nil
 		}
 	}
-	return "", nil
+	return asked, nil
 }

@@ -2,7 +2,9 @@
 # a program that says so. What it compiles is then that machine's.
 defmodule Retort.Asked do
   @file_name ".mix/retort.asked"
-  @programs ~w(arch dpkg lscpu uname)
+  @programs ~w(arch dpkg dpkg-architecture lscpu uname)
+  # Modules of OTP that ask for themselves, to find a file or to print it.
+  @own ~w(asn1rt_nif crypto dbg dyntrace inets observer_backend pubkey_os_cacerts system_information)a
 
   # From here on, in every process.
   def begin do
@@ -36,18 +38,18 @@ defmodule Retort.Asked do
     end
   end
 
-  # What the toolchain asks for itself reaches nothing. The bodies of modules are run
-  # by erl_eval.
-  defp foreign?({module, _name, _arity}) do
-    path = :code.which(module)
-    module == :erl_eval or not (is_list(path) and List.starts_with?(path, ~c"/usr/lib/"))
-  end
-
+  defp foreign?({module, _name, _arity}), do: module not in @own
   defp foreign?(_unknown), do: true
 
   # Such as a shell that gets its command as an argument.
-  defp program?(args) do
-    words = args |> inspect(limit: :infinity, printable_limit: :infinity) |> String.split(~r/[^\w.-]+/)
-    Enum.any?(@programs, &(&1 in words))
+  defp program?(args), do: Enum.any?(words(args), &(&1 in @programs))
+
+  defp words(text) when is_binary(text), do: String.split(text, ~r/[^a-zA-Z0-9_.-]+/)
+  defp words(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> words()
+
+  defp words([_head | _tail] = list) do
+    if Enum.all?(list, &(&1 in 1..255)), do: list |> :erlang.list_to_binary() |> words(), else: Enum.flat_map(list, &words/1)
   end
+
+  defp words(_other), do: []
 end
