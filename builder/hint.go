@@ -18,6 +18,9 @@ func (e *ExitError) Hints() []string {
 	if !isDep {
 		app = "APP"
 	}
+	if tool := toolOf(e.Step); tool != "" {
+		return e.toolHints(tool)
+	}
 	var out []string
 	add := func(format string, args ...any) {
 		if hint := fmt.Sprintf(format, args...); !slices.Contains(out, hint) && len(out) < maxHints {
@@ -53,6 +56,38 @@ func (e *ExitError) Hints() []string {
 		add("no step has network: add precompiled = { url = %q, sha256 = \"...\" } to [nif.%s] in toolchain.toml; deps/%s has the digest in its checksum file", m[1], app, app)
 	} else if noNetwork.MatchString(e.Log) {
 		add("no step has network: what %s downloads must be a dependency of the project or a package of [nif.%s] in toolchain.toml", app, app)
+	}
+	return out
+}
+
+// toolOf is the tool that a step compiles from source, "" for other steps.
+func toolOf(step string) string {
+	tool, _, _ := strings.Cut(step, ":")
+	if slices.Contains(env.ToolNames(), tool) {
+		return tool
+	}
+	return ""
+}
+
+// toolHints are those of a tool that is compiled from source.
+func (e *ExitError) toolHints(tool string) []string {
+	var out []string
+	add := func(what, pkg string) {
+		hint := fmt.Sprintf("%s is in %s: add it to packages of [toolchain.%s] in toolchain.toml and run retort lock", what, pkg, tool)
+		if !slices.Contains(out, hint) && len(out) < maxHints {
+			out = append(out, hint)
+		}
+	}
+	for _, m := range missingHeader.FindAllStringSubmatch(e.Log, -1) {
+		add(m[1]+m[2], packageOf(headerPackages, m[1]+m[2]))
+	}
+	for _, m := range missingLibrary.FindAllStringSubmatch(e.Log, -1) {
+		add("-l"+m[1], packageOf(libraryPackages, m[1]))
+	}
+	_, arch, _ := strings.Cut(e.Step, ":")
+	arch = arch[strings.LastIndex(arch, ":")+1:]
+	if p, err := env.ParsePlatform(arch); err == nil && (foreignProgram.MatchString(e.Log) || foreignObject.MatchString(e.Log)) {
+		out = append(out, fmt.Sprintf("it cannot be compiled on another machine: say method = %q in [platform.%s] of toolchain.toml", env.MethodEmulate, p.Arch()))
 	}
 	return out
 }

@@ -46,3 +46,16 @@ func FuzzHints(f *testing.F) {
 		}
 	})
 }
+
+func TestToolHints(t *testing.T) {
+	for _, tt := range []struct{ step, log, want string }{
+		{"otp:arm64", "sh: 1: ./gen: Exec format error", "method = \"emulate\" in [platform.arm64]"},
+		{"openssl:build:arm64", "fatal error: zstd.h: No such file or directory", "packages of [toolchain.openssl]"},
+		{"otp:crypto", "/usr/bin/ld: cannot find -lodbc: No such file or directory", "packages of [toolchain.otp]"},
+	} {
+		hints := (&ExitError{Step: tt.step, Log: tt.log}).Hints()
+		if len(hints) != 1 || !strings.Contains(hints[0], tt.want) {
+			t.Errorf("%s: %q, want %q", tt.step, hints, tt.want)
+		}
+	}
+}
