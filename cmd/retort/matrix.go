@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
@@ -42,7 +43,7 @@ func buildMatrix(ctx context.Context, t *terminal, o buildOptions) error {
 	if len(cells) == 0 {
 		return usagef("build --matrix: toolchain.toml has no [matrix]")
 	}
-	o.root = &layers.ProjectRoot{}
+	o.root = &layers.ProjectRoot{For: strings.TrimSpace("matrix " + o.platform)}
 	var results []cellResult
 	worst := exitDone
 	for i, c := range cells {
