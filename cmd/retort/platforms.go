@@ -113,9 +113,9 @@ func emulated(otp string) []string {
 
 // codeDiffers names a key of a tool on which BEAM code depends, and which is another
 // on another platform, with both values; "" if there is none. What is in OpenSSL, and
-// how native code is compiled, reaches none.
+// flags of compilers, reach none.
 func codeDiffers(there, here env.ToolSpec) string {
-	if here.Tool == env.ToolOpenSSL {
+	if here.Tool == env.ToolOpenSSL || here.Version == "" && there.Version == "" {
 		return ""
 	}
 	for _, k := range []struct {
@@ -126,16 +126,28 @@ func codeDiffers(there, here env.ToolSpec) string {
 		{"from", there.From, here.From},
 		{"sources", there.Sources, here.Sources},
 		{"url", there.URL, here.URL},
-		{"path", there.Path, here.Path},
+		{"path", there.Path.Rel, here.Path.Rel},
 		{"sha256", there.Digest, here.Digest},
-		{"patches", there.Patches, here.Patches},
-		{"without", there.Without, here.Without},
+		{"patches", globs(there), globs(here)},
+		{"configure", there.Configure, here.Configure},
+		{"packages", sorted(there.Packages), sorted(here.Packages)},
+		{"without", sorted(there.Without), sorted(here.Without)},
 	} {
-		if !reflect.DeepEqual(k.there, k.here) {
-			return fmt.Sprintf("%s %q there and %q", k.key, k.there, k.here)
+		if a, b := fmt.Sprintf("%q", k.there), fmt.Sprintf("%q", k.here); a != b {
+			return fmt.Sprintf("%s %s there and %s", k.key, a, b)
 		}
 	}
 	return ""
+}
+
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+func globs(s env.ToolSpec) []string {
+	var out []string
+	for _, p := range s.Patches {
+		out = append(out, p.Glob)
+	}
+	return out
 }
 
 // sameAssets compares but for tools, which are those of the machine that runs them.
@@ -196,7 +208,7 @@ func (w *workspace) crossToolchain(sysroot func(sets ...string) (layers.RootFS, 
 		Platform: w.config.Platform, OpenSSL: all.OpenSSL, OTP: all.OTP,
 		Root: func(tool string) (layers.RootFS, error) {
 			set := env.CrossSet(w.config.Platform)
-			if len(w.host.set(set)) == 0 {
+			if !slices.Contains(w.host.set(set), "make") { // nor do locks of before
 				return layers.RootFS{}, noCompilers(w.config.Platform, w.host.config.Platform)
 			}
 			return w.host.rootFS("configure:"+set, env.SetToolchain, set)
@@ -215,5 +227,5 @@ func (w *workspace) opensslStep() string {
 }
 
 func noCompilers(p, here env.Platform) error {
-	return fmt.Errorf("toolchain.lock pins no compilers for %s on %s: run retort lock", p, here)
+	return fmt.Errorf("%w: it pins no compilers for %s on %s", env.ErrLockLacks, p, here)
 }

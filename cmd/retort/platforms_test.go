@@ -19,7 +19,10 @@ func TestChooseMethodRefuses(t *testing.T) {
 		{"emulated", at + "method = \"emulate\"\ntoolchain.otp.version = \"26\"\n", "", ""},
 		{"native", at + "method = \"native\"\n", "method = \"native\" in [platform." + other().Arch(), "a machine of that architecture"},
 		{"version", at + "toolchain.otp.version = \"26\"\n", "toolchain.otp.version \"26\" there and \"27\" here", "method = \"emulate\" in"},
-		{"applications", at + "toolchain.otp.without = [\"wx\", \"ssh\"]\n", "toolchain.otp.without [\"wx\" \"ssh\"] there and [\"wx\"] here", "method = \"emulate\" in"},
+		{"applications", at + "toolchain.otp.without = [\"wx\", \"ssh\"]\n", "toolchain.otp.without [\"ssh\" \"wx\"] there and [\"wx\"] here", "method = \"emulate\" in"},
+		{"tools nobody asks for", at + "toolchain.from = \"source\"\ntoolchain.elixir.from = \"debian\"\n", "", ""},
+		{"options", at + "toolchain.otp.configure = [\"--without-ssh\"]\n", "toolchain.otp.configure [\"--without-ssh\"] there and [] here", "method = \"emulate\" in"},
+		{"packages", at + "toolchain.otp.packages = [\"unixodbc-dev\"]\n", "toolchain.otp.packages [\"unixodbc-dev\"] there", "method = \"emulate\" in"},
 		{"place", at + "toolchain.elixir.from = \"source\"\n", "toolchain.elixir.from \"source\" there and \"debian\" here", "method = \"emulate\" in"},
 		{"platforms", fmt.Sprintf("platforms = [%q]\n", other()), "manifest has " + string(other()), fmt.Sprintf("add %q to platforms", native())},
 	} {
