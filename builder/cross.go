@@ -63,7 +63,7 @@ func (a MixApp) foreign(step layers.Recipe, n Need) (layers.Recipe, []layers.Rec
 	if err != nil {
 		return step, nil, err
 	}
-	recipes := slices.Concat(root.Recipes, sysroot.Recipes, c.OTP.Recipes, []layers.Recipe{linksRecipe(), crossRecipe(c.Platform)})
+	recipes := slices.Concat(root.Recipes, sysroot.Recipes)
 	step.Name = layers.ForeignStep(step.Name, c.Platform)
 	step.Build, step.Platform = a.Platform, c.Platform
 	step.Root, step.Over = root.Root, append(withTools(root.Over), stepCross)
@@ -78,6 +78,7 @@ func (g depGraph) emulated(step layers.Recipe, n Need) (layers.Recipe, []layers.
 	c := g.app.Cross
 	there := g.app
 	there.Platform, there.Root, there.Cross = c.Platform, c.Root, nil
+	there.Toolchain.foreign = &c.Toolchain
 	n.Compilers = true
 	root, err := there.root(n)
 	if err != nil {
@@ -113,6 +114,17 @@ func (g depGraph) inForeign(step layers.Recipe, n Need, apps ...string) (layers.
 	return g.app.foreign(step, n)
 }
 
+// crossBase is what steps for another platform have in common: its Erlang/OTP, and
+// compilers.
+func (a MixApp) crossBase() ([]layers.Recipe, error) {
+	c := a.Cross
+	if c == nil {
+		return nil, nil
+	}
+	tools, err := c.Toolchain.recipes(a.Toolchain)
+	return slices.Concat(c.OTP.Recipes, []layers.Recipe{linksRecipe(), crossRecipe(c.Platform)}, tools), err
+}
+
 // crossed plans what a release for another platform has in place of the layers
 // that hold native code: foreign names the steps of these, by what they replace.
 func (g depGraph) crossed(compile layers.Recipe, n Need, apps []string) (recipes []layers.Recipe, foreign map[string]string, err error) {
@@ -126,11 +138,6 @@ func (g depGraph) crossed(compile layers.Recipe, n Need, apps []string) (recipes
 			foreign[DepStep(d.App)] = layers.ForeignStep(DepStep(d.App), c.Platform)
 		}
 	}
-	tools, err := c.Toolchain.recipes(g.app.Toolchain)
-	if err != nil {
-		return nil, nil, err
-	}
-	recipes = slices.Concat(c.OTP.Recipes, []layers.Recipe{linksRecipe(), crossRecipe(c.Platform)}, tools)
 	own, environ := n.Compilers, []string(nil)
 	for _, app := range g.own(apps) {
 		nif, there := c.nif(app)

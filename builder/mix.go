@@ -159,7 +159,11 @@ func (a MixApp) ReleasePlan(p Project, release string) (layers.Plan, error) {
 	if err != nil {
 		return layers.Plan{}, err
 	}
-	plan = plan.Append(bare.Recipes...).Append(
+	cross, err := a.crossBase()
+	if err != nil {
+		return layers.Plan{}, err
+	}
+	plan = plan.Append(bare.Recipes...).Append(cross...).Append(
 		toolsRecipe(a, bare),
 		filesRecipe(stepConfig, pick(a.Source, isConfig)),
 		filesRecipe(stepCode, pick(a.Source, func(p string) bool { return isCode(p) && !isConfig(p) })),

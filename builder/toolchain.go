@@ -56,10 +56,15 @@ type Toolchain struct {
 	Elixir  *Source
 	Hex     *Source
 	Rebar3  *Source
+
+	foreign *CrossToolchain // whose native code there is in place of this one's
 }
 
 // vm names the steps of a virtual machine that runs, lowest first.
 func (t Toolchain) vm() []string {
+	if t.foreign != nil {
+		return t.foreign.names(Toolchain.vm)
+	}
 	var out []string
 	if t.OpenSSL != nil {
 		out = append(out, StepOpenSSL)
@@ -94,6 +99,9 @@ func (t Toolchain) run() []string {
 }
 
 func (t Toolchain) dev() []string {
+	if t.foreign != nil {
+		return t.foreign.names(Toolchain.dev)
+	}
 	if t.OpenSSL == nil {
 		return nil
 	}

@@ -50,9 +50,13 @@ var otpAnswers = []string{
 
 // steps names what lies over the packages of a sysroot, lowest first.
 func (t CrossToolchain) steps() []string {
-	all := Toolchain{OpenSSL: t.OpenSSL, OTP: t.OTP}
+	return append(t.names(Toolchain.vm), t.names(Toolchain.dev)...)
+}
+
+// names are those of steps as they are for the platform.
+func (t CrossToolchain) names(of func(Toolchain) []string) []string {
 	var out []string
-	for _, name := range append(all.vm(), all.dev()...) {
+	for _, name := range of(Toolchain{OpenSSL: t.OpenSSL, OTP: t.OTP}) {
 		out = append(out, layers.ForeignStep(name, t.Platform))
 	}
 	return out

@@ -11,9 +11,8 @@ import (
 	"github.com/retort-build/retort/layers"
 )
 
-// crossPlanOf plans a toolchain for this machine, and its native code for another.
-func crossPlanOf(t *testing.T, here Toolchain, change func(*CrossToolchain)) layers.Plan {
-	t.Helper()
+// crossOf is the native code of a toolchain for another platform.
+func crossOf(here Toolchain) CrossToolchain {
 	root := func(step string, p env.Platform) func(string) (layers.RootFS, error) {
 		return func(tool string) (layers.RootFS, error) {
 			name := step + tool
@@ -23,10 +22,16 @@ func crossPlanOf(t *testing.T, here Toolchain, change func(*CrossToolchain)) lay
 			}, nil
 		}
 	}
-	there := CrossToolchain{
+	return CrossToolchain{
 		Platform: env.LinuxARM64, OpenSSL: here.OpenSSL, OTP: here.OTP,
 		Root: root("deb:cross:", env.LinuxAMD64), Sysroot: root("deb:there:", env.LinuxARM64),
 	}
+}
+
+// crossPlanOf plans a toolchain for this machine, and its native code for another.
+func crossPlanOf(t *testing.T, here Toolchain, change func(*CrossToolchain)) layers.Plan {
+	t.Helper()
+	there := crossOf(here)
 	if change != nil {
 		change(&there)
 	}
@@ -106,5 +111,36 @@ func TestCrossToolchainHasAnotherOpenSSL(t *testing.T) {
 	}
 	if _, ok := plan.Recipe("openssl:lib:arm64"); ok {
 		t.Error("OpenSSL is compiled that is a package")
+	}
+}
+
+// Native code of a dependency is compiled against the platform's own OTP, by cross
+// compilers or under an emulator, which runs none of this machine's.
+func TestDependencyOnCrossToolchain(t *testing.T) {
+	app, project := shopForARM64()
+	app.Toolchain = compiled(nil)
+	app.Cross.Toolchain = crossOf(app.Toolchain)
+	app.Cross.Root = func(n Need) (layers.RootFS, error) {
+		root, err := app.Root(n)
+		return root.Foreign(env.LinuxARM64), err
+	}
+	r, _ := crossPlan(t, app, project).Recipe("dep:jiffy:arm64")
+	for _, step := range []string{"openssl:lib:arm64", "otp:arm64", "otp:crypto:arm64", "openssl:dev:arm64"} {
+		if !slices.Contains(r.Sysroot, step) {
+			t.Errorf("%s is not in the sysroot %q", step, r.Sysroot)
+		}
+	}
+	if !slices.Contains(r.Over, "otp") || slices.Contains(r.Over, "otp:arm64") {
+		t.Errorf("Mix runs on %q", r.Over)
+	}
+	app.Cross.NIFs = []env.NIF{{Dep: "jiffy", Method: env.MethodEmulate}}
+	r, _ = crossPlan(t, app, project).Recipe("dep:jiffy:arm64")
+	for _, step := range []string{"openssl:lib", "otp", "otp:crypto", "openssl:dev"} {
+		if slices.Contains(r.Over, step) || !slices.Contains(r.Over, step+":arm64") {
+			t.Errorf("%s of this machine, or none, is in %q", step, r.Over)
+		}
+	}
+	if !slices.Contains(r.Over, "elixir") || r.Platform != env.LinuxARM64 || r.Build != "" {
+		t.Errorf("under an emulator: %+v", r)
 	}
 }

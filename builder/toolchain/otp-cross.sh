@@ -26,6 +26,7 @@ for dir in "$otp"/lib/*/priv; do
   done
 done
 erts=$(cd "$native" && echo erts-*)
+elf out | grep -Fqx "$otp/$erts/bin/beam.smp" # or nothing below would be replaced
 for dir in include lib; do
   rm -rf "${otp:?}/$erts/$dir"
   cp -R "$native/$erts/$dir" "$otp/$erts/"
