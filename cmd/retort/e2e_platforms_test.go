@@ -145,9 +145,28 @@ func (k *kit) toolchainForAll(t *testing.T) {
 	if said.OTP != "27" || !isVersion(said.Elixir, tr.elixir) || !isVersion(strings.TrimPrefix(said.OpenSSL, "OpenSSL "), tr.openssl) {
 		t.Errorf("hello says %+v, want %+v", said, tr)
 	}
+	t.Run("native code", func(t *testing.T) { k.nativeOnToolchain(t, s.manifest) })
 	o.home, o.env = filepath.Join(dir, "home"), append(slices.Clone(o.env), "TZ=Pacific/Kiritimati")
 	if again := k.buildAll(t, o, "--jobs", "5", "-o", filepath.Join(dir, "again")); again.index != first.index {
 		t.Errorf("another store gives index %s, not %s:\n%s", again.index, first.index, diffArchives(t, first.releases[1], again.releases[1]))
+	}
+}
+
+// nativeOnToolchain compiles native code of dependencies for the other platform with a
+// toolchain from source: by cross compilers and under an emulator.
+func (k *kit) nativeOnToolchain(t *testing.T, manifest string) {
+	n := newNIFs(t)
+	t.Setenv("HEX_MIRROR", n.URL)
+	s := n.app(t, false)
+	s.manifest = manifest
+	for _, method := range []string{env.MethodCross, env.MethodEmulate} {
+		t.Run(method, func(t *testing.T) {
+			o := n.start(k.online(s))
+			o.dir, o.timeout = s.write(t, folder(t), writeOptions{}), toolchainTimeout
+			appendTo(t, o.dir, "toolchain.toml", fmt.Sprintf("[nif.leaky.platform.%s]\nmethod = %q\n", other().Arch(), method))
+			k.must(t, o, "lock")
+			k.otherSays(t, o, "answered")
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/internal/fixture"
 	"github.com/retort-build/retort/layers"
 )
 
@@ -30,7 +31,12 @@ func (k *kit) testYear(t *testing.T) {
 		if !row.year {
 			continue
 		}
-		t.Run(row.example, func(t *testing.T) { k.yearLater(t, k.exampleFor(t, row.example)) })
+		t.Run(row.example, func(t *testing.T) {
+			if row.example == "shop" {
+				fixture.NeedNightly(t)
+			}
+			k.yearLater(t, k.exampleFor(t, row.example))
+		})
 	}
 }
 

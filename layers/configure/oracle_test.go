@@ -48,7 +48,7 @@ func TestOracle(t *testing.T) {
 		{"trixie-T", "trixie", setT, false},
 		{"bookworm-T", "bookworm", setT, false},
 		{"forky-T", "forky", setT, false},
-		{"trixie-N", "trixie", setN, false},
+		{"trixie-N", "trixie", setN, true},
 		{"bookworm-N", "bookworm", setN, true},
 		{"forky-N", "forky", setN, true},
 	} {
