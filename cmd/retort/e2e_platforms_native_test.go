@@ -113,9 +113,11 @@ func (k *kit) testForeignNIF(t *testing.T) {
 		})
 	})
 	t.Run("no emulator", func(t *testing.T) {
-		o := with(t, manifest(fmt.Sprintf("[nif.own.platform.%s]\nmethod = \"emulate\"\n", arch)))
+		files := manifest(fmt.Sprintf("[nif.own.platform.%s]\nmethod = \"emulate\"\n", arch))
+		files["c_src/own.c"] = good.files["c_src/own.c"] + "/* never compiled */\n"
+		o := with(t, files)
 		o.wrap = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /proc/sys/fs/binfmt_misc && exec "$@"`, "sh"}
-		k.refuse(t, o, exitFailed, []string{"emulator for " + string(other()), "binfmt_misc", "apt install qemu-user-static", "method = \"cross\""}, append([]string{"build"}, at...)...)
+		k.refuse(t, o, exitSandbox, []string{"emulator for " + string(other()), "binfmt_misc", "apt install qemu-user-static", "method = \"cross\""}, append([]string{"build"}, at...)...)
 	})
 	t.Run("runs what it compiles", func(t *testing.T) {
 		files := map[string]string{"Makefile": "all:\n\techo 'int main(void){return 0;}' > gen.c && $(CC) -o gen gen.c && ./gen\n"}
