@@ -139,7 +139,7 @@ func (t *terminal) fail(err error, code int) {
 		}
 		return
 	case errors.As(err, &lacking):
-		t.say("error: this machine cannot run the sandbox, and nothing runs outside it")
+		t.say("error: this machine lacks what the step runs in, and nothing runs outside a sandbox")
 		for _, m := range lacking.Missing {
 			t.say("error: %s: %s", printable(m.What), printable(m.Why))
 			if m.Remedy != "" {
