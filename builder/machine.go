@@ -84,11 +84,17 @@ const askedFile = "/.mix/retort.asked"
 // code, or asked which of them this machine is: nothing told so.
 type NativeError struct {
 	App  string
-	Path string // in the layer of its step
+	Path string // in the layer of its step, or configFile
 	Want env.Platform
 }
 
+// configFile is the configuration that is evaluated before compiling.
+const configFile = "config/config.exs"
+
 func (e *NativeError) Error() string {
+	if e.Path == configFile {
+		return e.Path + " asks for the machine's architecture, and is evaluated on this machine only"
+	}
 	if e.asked() {
 		return fmt.Sprintf("%s asked for the machine's architecture while it was compiled, and is compiled for this machine only", e.App)
 	}
@@ -99,6 +105,13 @@ func (e *NativeError) asked() bool { return strings.HasSuffix(e.Path, askedFile)
 
 // Hints says what has it compiled for each platform.
 func (e *NativeError) Hints() []string {
+	if e.Path == configFile {
+		return []string{
+			"move what asks to config/runtime.exs, which is evaluated where the release runs",
+			fmt.Sprintf("or have everything made under an emulator: method = %q in [platform.%s] of toolchain.toml", env.MethodEmulate, e.Want.Arch()),
+			fmt.Sprintf("or, if nothing depends on the answer: method = %q in [nif.%s.platform.%s], and run retort lock", env.MethodCross, e.App, e.Want.Arch()),
+		}
+	}
 	if e.asked() {
 		table := fmt.Sprintf("in [nif.%s.platform.%s] of toolchain.toml, and run retort lock", e.App, e.Want.Arch())
 		return []string{
@@ -124,7 +137,10 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 		if _, rest, ok := strings.Cut(name, "/lib/"); ok && app == "" {
 			app, _, _ = strings.Cut(rest, "/")
 		}
-		return &NativeError{App: cmp.Or(app, built.Project.App), Path: name, Want: p}
+		return &NativeError{App: cmp.Or(app, built.Project.name()), Path: name, Want: p}
+	}
+	if _, foreign := built.Layers[layers.ForeignStep(StepCompile, p)]; built.Project.ConfigAsked && !foreign {
+		return &NativeError{App: built.Project.name(), Path: configFile, Want: p}
 	}
 	var apps []string
 	for _, d := range built.Project.Deps {

@@ -27,6 +27,8 @@ type Project struct {
 	// the external format and base64, or nil if it holds what means nothing
 	// to another VM.
 	Config map[string]*string `json:"config"`
+	// ConfigAsked: the configuration's files asked for the machine's architecture.
+	ConfigAsked bool `json:"config_asked"`
 }
 
 // ProjectApp is an application whose source is in the project.
@@ -87,6 +89,14 @@ func ParseProject(data []byte) (Project, error) {
 		return p, errors.New("mix.exs names neither an app nor an apps_path")
 	}
 	return p, nil
+}
+
+// name is the application's, or that of the first of an umbrella.
+func (p Project) name() string {
+	if p.App == "" && len(p.Apps) > 0 {
+		return p.Apps[0].App
+	}
+	return p.App
 }
 
 // ReleaseName picks the release to build: the one asked for, or the project's

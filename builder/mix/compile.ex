@@ -7,7 +7,7 @@
 # compilation with all its names made in order, everything is compiled anew in
 # another VM: RETORT_ANEW counts these. .retort/made then holds the names.
 defmodule Retort.Compile do
-  alias Retort.{Names, Reads, State}
+  alias Retort.{Asked, Names, Reads, State}
 
   @mode ".retort/mode"
   @made ".retort/made"
@@ -80,8 +80,10 @@ defmodule Retort.Compile do
         if mode == :incremental and not foreseen? do
           again(build, files, found, "a compiler of the project looked at what was compiled earlier")
         else
-          usable = watched? and foreseen? and not seen.commands and State.plain?(state) and found == made and priv == State.priv()
+          asking = asking(seen.machine, state.own)
+          usable = watched? and foreseen? and not seen.commands and asking == [] and State.plain?(state) and found == made and priv == State.priv()
           finish(%{state | usable: usable}, seen, mode, build, found)
+          for path <- asking, do: Asked.note(Path.join(build, path))
         end
     end
   end
@@ -99,6 +101,15 @@ defmodule Retort.Compile do
     State.save(state, build)
     names(made)
     File.write!(@mode, Atom.to_string(mode))
+  end
+
+  # Of the folders that the project compiles to, those of applications that asked
+  # which machine this is; of an umbrella that did, the first.
+  defp asking(apps, own) do
+    libs = Enum.filter(own, &String.starts_with?(&1, "lib/"))
+    root = if app = Mix.Project.config()[:app], do: ["lib/#{app}"], else: Enum.take(libs, 1)
+    asked = for app <- apps, path <- if(app, do: ["lib/#{app}"], else: root), path in libs, uniq: true, do: path
+    Enum.sort(asked)
   end
 
   defp names(made) do

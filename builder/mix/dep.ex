@@ -64,7 +64,7 @@ defmodule Retort.Dep do
     asked = Retort.Asked.begin()
     Mix.CLI.main(["deps.compile", app])
     clean(app, objects)
-    Retort.Asked.note(asked, app |> dirs() |> List.last())
+    if asked?(app, Retort.Asked.stop(asked)), do: app |> dirs() |> List.last() |> Retort.Asked.note()
     names(app)
   end
 
@@ -117,6 +117,12 @@ defmodule Retort.Dep do
   end
 
   defp dirs(app), do: ["deps/#{app}", Path.join([System.fetch_env!("MIX_BUILD_PATH"), "lib", app])]
+
+  # rebar3 has a VM of its own, where its configuration may ask.
+  defp asked?(app, apps) do
+    [source, _build] = dirs(app)
+    nil in apps or String.to_atom(app) in apps or (not File.exists?(Path.join(source, "mix.exs")) and Retort.Asked.defined?(File.cd!(source, fn -> Mix.Rebar.load_config(".") end)))
+  end
 
   # Makes the atoms of what is below it and of its own source: see names.ex.
   defp intern(app) do

@@ -1,6 +1,8 @@
 # Writes what Mix knows of a project to .retort/project.json, from mix.exs,
 # mix.lock and config alone: the dependencies' folders are there but empty.
 # Runs as `mix run --no-compile --no-deps-check --no-start project.exs`.
+Code.require_file("/retort/asked.ex")
+
 defmodule Retort.Project do
   def main do
     File.mkdir_p!(".retort")
@@ -11,6 +13,7 @@ defmodule Retort.Project do
     config = Mix.Project.config()
     app = config[:app]
     releases = config[:releases] || []
+    {env, asked} = config(config)
 
     %{
       "app" => app && Atom.to_string(app),
@@ -20,7 +23,8 @@ defmodule Retort.Project do
       "umbrella" => (config[:apps_path] && true) || false,
       "apps" => apps(config),
       "deps" => Enum.map(Mix.Dep.load_and_cache(), &dep/1),
-      "config" => config(config),
+      "config" => env,
+      "config_asked" => asked,
       "otp_apps" => names(:code.lib_dir()),
       "elixir_apps" => names(Path.join(to_string(:code.lib_dir(:elixir)), "..")),
       "otp" => :erlang.system_info(:otp_release) |> to_string(),
@@ -30,7 +34,8 @@ defmodule Retort.Project do
 
   # The compile-time configuration of each application as the base64 of a term,
   # or null if it holds what means nothing to another VM. Of Logger's the part
-  # that its macros read: the rest decides nothing before the release runs.
+  # that its macros read: the rest decides nothing before the release runs. And
+  # whether the files asked which machine this is: see asked.ex.
   @logger [:always_evaluate_messages, :compile_time_application, :compile_time_purge_matching]
   defp config(project) do
     file = project[:config_path]
@@ -39,12 +44,19 @@ defmodule Retort.Project do
       do: Mix.raise("config_path in mix.exs is #{file}: retort wants the configuration in config/config.exs")
 
     if File.regular?(file) do
-      for {app, env} <- Config.Reader.read!(file, env: Mix.env(), target: Mix.target()), into: %{} do
-        env = if app == :logger, do: Keyword.take(env, @logger), else: env
-        {Atom.to_string(app), if(portable?(env), do: encode(Enum.sort(env)))}
-      end
+      tracer = Retort.Asked.begin()
+      read = Config.Reader.read!(file, env: Mix.env(), target: Mix.target())
+      asked = Retort.Asked.stop(tracer)
+
+      env =
+        for {app, env} <- read, into: %{} do
+          env = if app == :logger, do: Keyword.take(env, @logger), else: env
+          {Atom.to_string(app), if(portable?(env), do: encode(Enum.sort(env)))}
+        end
+
+      {env, asked != []}
     else
-      %{}
+      {%{}, false}
     end
   end
 

@@ -3,6 +3,8 @@
 # of all atoms decides. Elixir compiles each source in a process of its own,
 # so that what module bodies and macros do is known by source.
 defmodule Retort.Reads do
+  alias Retort.Asked
+
   @file_calls [consult: 1, list_dir: 1, list_dir_all: 1, open: 2, path_consult: 2, read_file: 1, read_file: 2] ++
                 [read_file_info: 1, read_file_info: 2, read_link: 1, read_link_all: 1, read_link_info: 1, read_link_info: 2]
   @orders [
@@ -22,6 +24,8 @@ defmodule Retort.Reads do
   @linked ~w(include priv src)
   # What these compile follows from files that Mix watches.
   @compilers [:app, :elixir, :erlang, :gettext, :leex, :phoenix, :phoenix_live_view, :protocols, :yecc]
+  # Whose calls say which application Mix is in.
+  @inside [Mix.Dep.Loader, Mix.Project]
   @parts ["all" | Enum.map(@compilers, &Atom.to_string/1)]
 
   defstruct [
@@ -42,6 +46,7 @@ defmodule Retort.Reads do
     projects: [],
     tasks: %{},
     helpers: %{},
+    machine: %Asked{},
     commands: false
   ]
 
@@ -59,6 +64,7 @@ defmodule Retort.Reads do
     pattern({:code, :ensure_loaded, 1})
     for arity <- [3, 4], do: pattern({Kernel.ErrorHandler, :ensure_compiled, arity})
     pattern({:erlang, :open_port, 2})
+    Asked.patterns()
     pattern({Mix.ProjectStack, :push, 3})
     pattern({Mix.ProjectStack, :pop, 0})
     pattern({Mix.Task.Compiler, :after_compiler, 2})
@@ -100,6 +106,8 @@ defmodule Retort.Reads do
       {:trace, pid, :return_from, {Mix.Rebar, :load_config, _arity}, _config} -> loop(%{seen | scripts: MapSet.delete(seen.scripts, pid)})
       {:trace, pid, :call, {Mix.Task, :run, [task, _args]}} -> loop(task(seen, pid, to_string(task)))
       {:trace, pid, kind, {Mix.Task, :run, 2}, _result} when kind in [:return_from, :exception_from] -> loop(%{seen | tasks: Map.update!(seen.tasks, pid, &tl/1)})
+      {:trace, _pid, _kind, {module, _name, _args}, _value} = message when module in [:erlang | @inside] -> loop(%{seen | machine: Asked.see(seen.machine, message)})
+      {:trace, _pid, :call, {module, _name, _args}} = message when module in [:os | @inside] -> loop(%{seen | machine: Asked.see(seen.machine, message)})
       {:trace, pid, :call, {module, name, args}} -> loop(seen |> quiet(pid) |> input(compiler(seen, pid), module, name, args) |> call(pid, module, name, args))
       :stop -> send(seen.main, {self(), result(seen)})
       _other -> loop(seen)
@@ -185,7 +193,11 @@ defmodule Retort.Reads do
   end
 
   # Commands of a dependency's rebar.config.script concern nothing but that.
-  defp call(seen, pid, :erlang, :open_port, [port, _options]), do: %{seen | commands: seen.commands or (pid not in seen.scripts and command?(port))}
+  defp call(seen, pid, :erlang, :open_port, [port, _options] = args) do
+    machine = Asked.see(seen.machine, {:trace, pid, :call, {:erlang, :open_port, args}})
+    %{seen | machine: machine, commands: seen.commands or (pid not in seen.scripts and command?(port))}
+  end
+
   defp call(seen, pid, module, name, args) when {module, name, length(args)} in @listings, do: order(seen, pid)
   defp call(seen, pid, :erts_internal, _name, [_path, map | _]), do: order(seen, pid, map)
   defp call(seen, pid, :maps, _name, [map]), do: order(seen, pid, map)
@@ -299,6 +311,6 @@ defmodule Retort.Reads do
   defp written(_name, _args), do: nil
 
   defp result(seen) do
-    for {key, %MapSet{} = set} <- Map.from_struct(seen), key not in [:scripts, :passes], into: %{commands: seen.commands}, do: {key, Enum.sort(set)}
+    for {key, %MapSet{} = set} <- Map.from_struct(seen), key not in [:scripts, :passes], into: %{commands: seen.commands, machine: Asked.apps(seen.machine)}, do: {key, Enum.sort(set)}
   end
 end

@@ -137,6 +137,7 @@ func (k *kit) testForeignNIF(t *testing.T) {
 		refused(t, o, "own has native code, ", "priv/own.so", "add [nif.own] to toolchain.toml")
 	})
 	t.Run("a dependency asks", func(t *testing.T) { k.askingDependency(t, good) })
+	t.Run("the application asks", func(t *testing.T) { k.askingApplication(t, good) })
 	t.Run("library is missing", func(t *testing.T) {
 		files := map[string]string{"Makefile": strings.Replace(good.files["Makefile"], "$<", "$< -lsqlite3", 1)}
 		refused(t, with(t, files), "cannot find -lsqlite3", "libsqlite3-dev", "[nif.APP]")
@@ -152,52 +153,6 @@ func (k *kit) testForeignNIF(t *testing.T) {
 		o := with(t, manifest(fmt.Sprintf("[platform.%s]\nmethod = \"native\"\n", arch)))
 		k.refuse(t, o, exitFailed, []string{"method = \"native\"", "a machine of that architecture"}, append([]string{"build"}, at...)...)
 	})
-}
-
-// askingDependency builds with dependencies whose code is another on another
-// machine. Under an emulator it comes out as there; who knows better may say so.
-func (k *kit) askingDependency(t *testing.T, good app) {
-	n := newNIFs(t)
-	t.Setenv("HEX_MIRROR", n.URL)
-	lock, err := n.repo.Lock("asking", "uname")
-	if err != nil {
-		t.Fatal(err)
-	}
-	arch := other().Arch()
-	with := func(more string) start {
-		s := good
-		s.files = map[string]string{
-			"mix.lock":       string(lock),
-			"toolchain.toml": "extends = \"../../toolchain.toml\"\n" + more,
-			"mix.exs": `defmodule Own.MixProject do
-  use Mix.Project
-  def project, do: [app: :own, version: "1.0.0", deps: [{:asking, "~> 1.0"}, {:uname, "~> 1.0"}]]
-  def application, do: [mod: {Own, []}]
-end
-`,
-			"lib/own.ex": `defmodule Own do
-  use Application
-  def start(_type, _args) do
-    IO.puts("#{Asking.architecture()} and #{Uname.machine()}")
-    spawn(fn -> System.stop() end)
-    {:ok, self()}
-  end
-end
-`,
-		}
-		s.manifest += "hex = \"2.0.6\"\n"
-		o := n.start(k.online(s))
-		o.dir = s.write(t, folder(t), writeOptions{})
-		k.must(t, o, "lock")
-		return o
-	}
-	table := func(app, method string) string {
-		return fmt.Sprintf("[nif.%s.platform.%s]\nmethod = %q\n", app, arch, method)
-	}
-	at := []string{"build", "--platform", string(other())}
-	k.refuse(t, with(""), exitBuild, []string{"asking asked for the machine's architecture while it was compiled", "[nif.asking.platform." + arch + "]", "\"emulate\"", "\"cross\""}, at...)
-	k.refuse(t, with(table("asking", "emulate")), exitBuild, []string{"uname asked for", "[nif.uname.platform." + arch + "]"}, at...)
-	k.otherSays(t, with(table("asking", "emulate")+table("uname", "cross")), cpu(other())+"-unknown-linux-gnu and "+cpu(native()))
 }
 
 // otherSays builds for the other platform, and runs the image, which says words.
