@@ -70,13 +70,13 @@ func ejabberdFile(t *testing.T, name string) string {
 // testEjabberd builds a published application with 26 dependencies, 15 native
 // libraries and 2 port programs twice, and uses the release and the image.
 func (k *kit) testEjabberd(t *testing.T) {
+	fixture.NeedNightly(t)
 	needRoot(t)
 	needTools(t, "umoci", "unshare", "ip", "curl", "tar", "pgrep", "podman")
 	s := k.ejabberd(t)
 	dir := folder(t)
 	built, paths := k.build(t, start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: k.seed}, "-o", filepath.Join(dir, "out"))
 	t.Run("again", func(t *testing.T) {
-		fixture.NeedNightly(t)
 		for _, v := range variations() {
 			if v.name != "another user, cold" {
 				continue

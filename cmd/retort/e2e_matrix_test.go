@@ -107,8 +107,8 @@ var matrix = []struct {
 	year       bool
 }{
 	{"hello", []string{"plain", "another user, cold", "another machine", "poisoned environment"}, nil, true},
-	{"shop", []string{"another user, cold"}, []string{"another machine", "poisoned environment"}, true},
-	{"umbrella", []string{"another machine", "poisoned environment"}, []string{"another user, cold"}, false},
+	{"shop", []string{"poisoned environment"}, []string{"another user, cold", "another machine"}, true},
+	{"umbrella", []string{"poisoned environment"}, []string{"another user, cold", "another machine"}, false},
 }
 
 // testMatrix builds each example under every variation: the release's
