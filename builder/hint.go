@@ -10,7 +10,8 @@ import (
 )
 
 // Hints says what in the manifest may be missing, as far as the log of a
-// program that failed tells: system packages, or the network that no step has.
+// program that failed tells: system packages, an application of OTP, or the
+// network that no step has.
 func (e *ExitError) Hints() []string {
 	app, isDep := strings.CutPrefix(e.Step, DepStep(""))
 	app, arch, _ := strings.Cut(app, ":")
@@ -45,6 +46,10 @@ func (e *ExitError) Hints() []string {
 	}
 	for _, m := range missingLibrary.FindAllStringSubmatch(e.Log, -1) {
 		add("-l%s is in %s: add it to build of [nif.%s] in toolchain.toml and run retort lock", m[1], packageOf(libraryPackages, m[1]), app)
+	}
+	for _, m := range missingApp.FindAllStringSubmatch(e.Log, -1) {
+		name := m[1] + m[2]
+		add("%s is neither a dependency nor in this Erlang/OTP: take it off without of [toolchain.otp] in toolchain.toml, if it stands there, and run retort lock", name)
 	}
 	if foreignProgram.MatchString(e.Log) && err == nil {
 		add("it runs a program that it has compiled for %s: say method = \"emulate\" in [nif.%s.platform.%s] of toolchain.toml, or have it use $CC_FOR_BUILD for that program", foreign, app, foreign.Arch())
@@ -106,6 +111,7 @@ var (
 	missingHeader = regexp.MustCompile(`(?m)fatal error: '?([A-Za-z0-9+_./-]{1,100})'?(?:: No such file or directory| file not found)` +
 		`|cannot find (?:header|include) file ([A-Za-z0-9+_./-]{1,100})`)
 	missingLibrary = regexp.MustCompile(`(?m)(?:cannot|unable to) find (?:library )?-l([A-Za-z0-9+_.-]{1,60})`)
+	missingApp     = regexp.MustCompile(`Could not find application :([a-z][a-zA-Z0-9_]{0,60})\b|could not find application file: ([a-z][a-zA-Z0-9_]{0,60})\.app\b`)
 	foreignProgram = regexp.MustCompile(`Exec format error|cannot execute binary file|Could not open '/lib/ld-linux|cannot run C compiled programs`)
 	foreignObject  = regexp.MustCompile(`file in wrong format|skipping incompatible .*\.(?:so|a) `)
 	missingArchive = regexp.MustCompile(`fetch NIF from (https?://[A-Za-z0-9._~:/@%+-]{1,500}[A-Za-z0-9])`)

@@ -21,6 +21,8 @@ func TestHints(t *testing.T) {
 		{"library", "dep:a", "/usr/bin/ld: cannot find -lyaml: No such file or directory\ncollect2: error: ld returned 1 exit status", "-lyaml is in the package libyaml-dev"},
 		{"rustler_precompiled", "dep:mdex", "** (RuntimeError) Error while downloading precompiled NIF: couldn't fetch NIF from https://example.org/v1/liba-v1-nif-2.15-x86_64-unknown-linux-gnu.so.tar.gz: {:failed_connect, [{:inet, [:inet], :nxdomain}]}.", `precompiled = { url = "https://example.org/v1/liba-v1-nif-2.15-x86_64-unknown-linux-gnu.so.tar.gz", sha256 = "..." } to [nif.mdex]`},
 		{"network", "dep:a", "curl: (6) Could not resolve host: example.org", "no step has network: what a downloads"},
+		{"an application of OTP", "release", "** (Mix) Could not find application :xmerl\n", "take it off without of [toolchain.otp]"},
+		{"an application that is started", "compile", "** (Mix) Could not start application xmerl: could not find application file: xmerl.app", "xmerl is neither"},
 		{"the application's own", "compile", "make: g++: No such file or directory", "add [nif.APP]"},
 		{"an error of the code", "dep:a", "** (CompileError) lib/a.ex:1: undefined function gcc/0\na.c:3: error: 'x' undeclared\nmake: *** [Makefile:3: a.o] Error 1\nmake: a.h: not remade\nusr: not found", ""},
 	} {
