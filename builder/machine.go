@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -86,6 +85,7 @@ type NativeError struct {
 	App  string
 	Path string // in the layer of its step, or configFile
 	Want env.Platform
+	Own  bool // its source is in the project
 }
 
 // configFile is the configuration that is evaluated before compiling.
@@ -114,33 +114,25 @@ func (e *NativeError) Hints() []string {
 	}
 	if e.asked() {
 		table := fmt.Sprintf("in [nif.%s.platform.%s] of toolchain.toml, and run retort lock", e.App, e.Want.Arch())
-		return []string{
+		hints := []string{
 			fmt.Sprintf("have it compiled under an emulator: method = %q %s", env.MethodEmulate, table),
 			fmt.Sprintf("or, if what it compiles does not depend on the answer: method = %q %s", env.MethodCross, table),
 		}
+		if e.Own {
+			hints = append(hints, fmt.Sprintf("or, if it is mix.exs that asks, have everything made under an emulator: method = %q in [platform.%s]", env.MethodEmulate, e.Want.Arch()))
+		}
+		return hints
 	}
 	return []string{fmt.Sprintf("add [nif.%s] to toolchain.toml and run retort lock", e.App)}
 }
 
 // checkPortable refuses native code in what a release for another platform has
-// from this machine.
-func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform) error {
-	check := func(step, app string) error {
-		layer, ok := built.Layers[step]
-		if _, foreign := built.Layers[layers.ForeignStep(step, p)]; !ok || foreign {
-			return nil
-		}
-		name, err := b.native(ctx, layer)
-		if err != nil || name == "" {
-			return err
-		}
-		if _, rest, ok := strings.Cut(name, "/lib/"); ok && app == "" {
-			app, _, _ = strings.Cut(rest, "/")
-		}
-		return &NativeError{App: cmp.Or(app, built.Project.name()), Path: name, Want: p}
-	}
-	if _, foreign := built.Layers[layers.ForeignStep(StepCompile, p)]; built.Project.ConfigAsked && !foreign {
-		return &NativeError{App: built.Project.name(), Path: configFile, Want: p}
+// from this machine, and what came of asking for its architecture.
+func (b *Builder) checkPortable(ctx context.Context, built Built, c *Cross) error {
+	own := func(app string) bool { _, step := built.Layers[DepStep(app)]; return !step }
+	settled := func(n env.NIF) bool { return n.Method == env.MethodCross && own(n.Dep) }
+	if built.Project.ConfigAsked && !slices.ContainsFunc(c.NIFs, settled) {
+		return &NativeError{App: built.Project.name(), Path: configFile, Want: c.Platform}
 	}
 	var apps []string
 	for _, d := range built.Project.Deps {
@@ -148,38 +140,72 @@ func (b *Builder) checkPortable(ctx context.Context, built Built, p env.Platform
 	}
 	slices.Sort(apps)
 	for _, app := range apps {
-		if err := check(DepStep(app), app); err != nil {
+		layer, ok := built.Layers[DepStep(app)]
+		if _, foreign := built.Layers[layers.ForeignStep(DepStep(app), c.Platform)]; !ok || foreign {
+			continue
+		}
+		native, asked, err := b.native(ctx, layer)
+		if err != nil {
 			return err
 		}
+		if found := append(native, asked...); len(found) > 0 {
+			return &NativeError{App: app, Path: found[0], Want: c.Platform}
+		}
 	}
-	return check(StepCompile, "")
+	return b.checkOwn(ctx, built, c)
 }
 
-// native names a program or library that a layer has in a folder priv, or else askedFile.
-func (b *Builder) native(ctx context.Context, l layers.Layer) (string, error) {
+// checkOwn is checkPortable of the applications whose source is in the project.
+// They are compiled together, for another platform too if one of them has native code.
+func (b *Builder) checkOwn(ctx context.Context, built Built, c *Cross) error {
+	layer, ok := built.Layers[StepCompile]
+	if !ok {
+		return nil
+	}
+	native, asked, err := b.native(ctx, layer)
+	if err != nil {
+		return err
+	}
+	there, foreign := built.Plan.Recipe(layers.ForeignStep(StepCompile, c.Platform))
+	if !foreign && len(native) > 0 {
+		return &NativeError{App: built.Project.appOf(native[0]), Path: native[0], Want: c.Platform, Own: true}
+	}
+	if foreign && there.Build == "" { // under an emulator
+		return nil
+	}
+	for _, path := range asked {
+		app := built.Project.appOf(path)
+		if _, known := c.nif(app); !known {
+			return &NativeError{App: app, Path: path, Want: c.Platform, Own: true}
+		}
+	}
+	return nil
+}
+
+// native names programs and libraries that a layer has in folders priv, and its askedFiles.
+func (b *Builder) native(ctx context.Context, l layers.Layer) (code, asked []string, err error) {
 	entries, err := b.Store.Entries(ctx, l)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	asked := ""
 	for _, e := range entries {
 		if strings.HasSuffix(e.Path, askedFile) {
-			asked = e.Path
+			asked = append(asked, e.Path)
 		}
 		if e.Kind != tarball.File || !inPriv(e.Path) {
 			continue
 		}
 		f, err := b.Store.OpenFile(l, e.Path)
 		if err != nil {
-			return "", err
+			return nil, nil, err
 		}
 		_, is, _ := elf.Read(f)
 		if err := f.Close(); err != nil {
-			return "", err
+			return nil, nil, err
 		}
 		if is {
-			return e.Path, nil
+			code = append(code, e.Path)
 		}
 	}
-	return asked, nil
+	return code, asked, nil
 }

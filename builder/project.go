@@ -93,10 +93,19 @@ func ParseProject(data []byte) (Project, error) {
 
 // name is the application's, or that of the first of an umbrella.
 func (p Project) name() string {
-	if p.App == "" && len(p.Apps) > 0 {
+	if len(p.Apps) > 0 {
 		return p.Apps[0].App
 	}
 	return p.App
+}
+
+// appOf is the application of a file in a folder that applications compile to.
+func (p Project) appOf(file string) string {
+	if _, rest, ok := strings.Cut(file, "/lib/"); ok {
+		app, _, _ := strings.Cut(rest, "/")
+		return app
+	}
+	return p.name()
 }
 
 // ReleaseName picks the release to build: the one asked for, or the project's

@@ -32,7 +32,7 @@ func (b *Builder) Release(ctx context.Context, a MixApp, name string) (Built, er
 		return Built{}, err
 	}
 	if a.Cross != nil {
-		if err := b.checkPortable(ctx, built, a.Cross.Platform); err != nil {
+		if err := b.checkPortable(ctx, built, a.Cross); err != nil {
 			return Built{}, err
 		}
 	}

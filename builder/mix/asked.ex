@@ -39,14 +39,16 @@ defmodule Retort.Asked do
     File.write!(file, "")
   end
 
-  # Whether rebar3 defines a macro by a pattern that one platform alone matches.
-  def defined?(config) do
+  # Whether rebar3 defines a macro of a dependency by a pattern that one platform alone matches.
+  def defined?(%{manager: :rebar3, extra: config}) do
     release = "#{:erlang.system_info(:otp_release)}-"
 
     Enum.any?(defines(config), fn pattern ->
-      @architectures |> Enum.uniq_by(&:re.run(release <> &1 <> "-64", pattern, capture: :none)) |> length() > 1
+      @architectures |> Enum.uniq_by(&:re.run(release <> &1 <> "-64", pattern, [:unicode, capture: :none])) |> length() > 1
     end)
   end
+
+  def defined?(_dep), do: false
 
   defp defines([{:platform_define, pattern, _name} | rest]), do: [pattern | defines(rest)]
   defp defines([{:platform_define, pattern, _name, _value} | rest]), do: [pattern | defines(rest)]
@@ -78,7 +80,8 @@ defmodule Retort.Asked do
   def see(asked, {:trace, _pid, :call, {:erlang, :system_info, _args}, caller}), do: if(foreign?(caller), do: add(asked), else: asked)
   def see(asked, {:trace, _pid, :call, {Mix.Project, :in_project, [app | _]}}), do: %{asked | inside: [app | asked.inside]}
   def see(asked, {:trace, _pid, :call, {Mix.Dep.Loader, :load, [dep | _]}}), do: %{asked | inside: [dep.app | asked.inside]}
-  def see(asked, {:trace, _pid, :call, {module, _name, args}}) when module in [:erlang, :os], do: if(program?(args), do: add(asked), else: asked)
+  def see(asked, {:trace, _pid, :call, {:erlang, _name, [port, options]}}), do: if(program?([port | for({:args, args} <- options, do: args)]), do: add(asked), else: asked)
+  def see(asked, {:trace, _pid, :call, {:os, _name, args}}), do: if(program?(args), do: add(asked), else: asked)
 
   def see(asked, {:trace, _pid, kind, {module, _name, _arity}, _result}) when kind in [:return_from, :exception_from] and module in [Mix.Dep.Loader, Mix.Project],
     do: %{asked | inside: Enum.drop(asked.inside, 1)}
@@ -91,9 +94,9 @@ defmodule Retort.Asked do
   defp foreign?(_unknown), do: true
 
   # Such as a shell that gets its command as an argument.
-  defp program?(args), do: Enum.any?(words(args), &(&1 in @programs))
+  defp program?(args), do: Enum.any?(words(args), &(Path.basename(&1) in @programs))
 
-  defp words(text) when is_binary(text), do: String.split(text, ~r/[^a-zA-Z0-9_.-]+/)
+  defp words(text) when is_binary(text), do: String.split(text, ~r/[^a-zA-Z0-9_.\/-]+/)
   defp words(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> words()
 
   defp words([_head | _tail] = list) do

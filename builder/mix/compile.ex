@@ -107,8 +107,9 @@ defmodule Retort.Compile do
   # which machine this is; of an umbrella that did, the first.
   defp asking(apps, own) do
     libs = Enum.filter(own, &String.starts_with?(&1, "lib/"))
-    root = if app = Mix.Project.config()[:app], do: ["lib/#{app}"], else: Enum.take(libs, 1)
-    asked = for app <- apps, path <- if(app, do: ["lib/#{app}"], else: root), path in libs, uniq: true, do: path
+    root = Enum.find(libs, List.first(libs), &(&1 == "lib/#{Mix.Project.config()[:app]}"))
+    apps = apps ++ for(dep <- Mix.Dep.cached(), not dep.scm.fetchable?(), Asked.defined?(dep), do: dep.app)
+    asked = for app <- apps, path = if(app, do: "lib/#{app}", else: root), path in libs, uniq: true, do: path
     Enum.sort(asked)
   end
 

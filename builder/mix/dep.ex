@@ -63,8 +63,9 @@ defmodule Retort.Dep do
     Mix.shell(Retort.Shell)
     asked = Retort.Asked.begin()
     Mix.CLI.main(["deps.compile", app])
+    asked? = asked?(app, Retort.Asked.stop(asked), facts)
     clean(app, objects)
-    if asked?(app, Retort.Asked.stop(asked)), do: app |> dirs() |> List.last() |> Retort.Asked.note()
+    if asked?, do: app |> dirs() |> List.last() |> Retort.Asked.note()
     names(app)
   end
 
@@ -118,10 +119,10 @@ defmodule Retort.Dep do
 
   defp dirs(app), do: ["deps/#{app}", Path.join([System.fetch_env!("MIX_BUILD_PATH"), "lib", app])]
 
-  # rebar3 has a VM of its own, where its configuration may ask.
-  defp asked?(app, apps) do
-    [source, _build] = dirs(app)
-    nil in apps or String.to_atom(app) in apps or (not File.exists?(Path.join(source, "mix.exs")) and Retort.Asked.defined?(File.cd!(source, fn -> Mix.Rebar.load_config(".") end)))
+  # What the project's configuration asks, is the project's. rebar3 has a VM of its own.
+  defp asked?(app, apps, facts) do
+    dep = Enum.find(Mix.Dep.cached(), &(to_string(&1.app) == app))
+    (nil in apps and "config=whole" not in facts) or dep.app in apps or Retort.Asked.defined?(dep)
   end
 
   # Makes the atoms of what is below it and of its own source: see names.ex.

@@ -44,6 +44,8 @@ defmodule Retort.Project do
       do: Mix.raise("config_path in mix.exs is #{file}: retort wants the configuration in config/config.exs")
 
     if File.regular?(file) do
+      # Mix has read it once.
+      Code.unrequire_files(for path <- Code.required_files(), String.starts_with?(path, File.cwd!()), do: path)
       tracer = Retort.Asked.begin()
       read = Config.Reader.read!(file, env: Mix.env(), target: Mix.target())
       asked = Retort.Asked.stop(tracer)

@@ -48,7 +48,7 @@ end
 	k.refuse(t, with(""), exitBuild, []string{"asking asked for the machine's architecture while it was compiled", "[nif.asking.platform." + arch + "]", "\"emulate\"", "\"cross\""}, at...)
 	k.refuse(t, with(asking), exitBuild, []string{"defined asked for", "[nif.defined.platform." + arch + "]"}, at...)
 	k.refuse(t, with(asking+method("defined", "emulate")), exitBuild, []string{"uname asked for", "[nif.uname.platform." + arch + "]"}, at...)
-	k.otherSays(t, with(asking+method("defined", "emulate")+uname), cpu(other())+"-unknown-linux-gnu and "+arch+" and "+cpu(native()))
+	k.otherSays(t, with(asking+method("defined", "emulate")+uname), "-linux-gnu and "+arch+" and "+cpu(native()))
 }
 
 // method is the [nif] table that says how an application comes to the other platform.
@@ -92,7 +92,7 @@ end
 		return o
 	}
 	vm := "to_string(:erlang.system_info(:system_architecture))"
-	asks := map[string]string{"lib/own.ex": strings.Replace(code, `"no answer"`, vm, 1)}
+	asks := map[string]string{"lib/own.ex": strings.Replace(code, `"no answer"`, `"on " <> `+vm, 1)}
 	config := map[string]string{"config/config.exs": "import Config\nconfig :own, machine: hd(String.split(" + vm + ", \"-\"))\n"}
 	program := map[string]string{"mix.exs": strings.Replace(mix, `"1.0.0"`, `"1.0.0", description: to_string(:os.cmd(~c"uname -m"))`, 1)}
 	arch := other().Arch()
@@ -101,7 +101,10 @@ end
 	words := []string{"own asked for the machine's architecture while it was compiled", "[nif.own.platform." + arch + "]"}
 	k.refuse(t, with("", asks), exitBuild, words, at...)
 	k.refuse(t, with("", program), exitBuild, words, at...)
+	asking := []string{"config/config.exs asks for the machine's architecture"}
+	k.refuse(t, with("[nif.own]\n", config), exitBuild, asking, at...)
+	k.refuse(t, with(method("own", "emulate"), config), exitBuild, asking, at...)
 	k.refuse(t, with("", config), exitBuild, []string{"config/config.exs asks for the machine's architecture", "config/runtime.exs", "[platform." + arch + "]", "[nif.own.platform." + arch + "]"}, at...)
-	k.otherSays(t, with(method("own", "emulate"), asks), cpu(other())+"-unknown-linux-gnu and none")
+	k.otherSays(t, with(method("own", "emulate"), asks), "on "+cpu(other())+"-")
 	k.otherSays(t, with(method("own", "cross"), config), "no answer and "+cpu(native()))
 }
