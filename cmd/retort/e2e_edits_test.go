@@ -39,10 +39,10 @@ var editRuns = []struct {
 	real           bool   // with a real library among its own modules
 	edits          int
 }{
-	{"library", "one", true, 25},
+	{"library", "one", true, 15},
 	{"large", "one large", false, 20},
 	{"own", "one own", false, 40},
-	{"umbrella", "umbrella", false, 125},
+	{"umbrella", "umbrella", false, 135},
 }
 
 func (k *kit) testEdits(t *testing.T) {

@@ -109,6 +109,7 @@ func (k *kit) helloForAll(t *testing.T) {
 		}
 	})
 	t.Run("emulated", func(t *testing.T) {
+		fixture.NeedNightly(t)
 		s := s
 		s.manifest += fmt.Sprintf("\n[platform.%s]\nmethod = \"emulate\"\n", other().Arch())
 		o := start{home: k.seed, dir: s.write(t, folder(t), writeOptions{}), timeout: time.Hour}
