@@ -48,8 +48,7 @@ func (e *ExitError) Hints() []string {
 		add("-l%s is in %s: add it to build of [nif.%s] in toolchain.toml and run retort lock", m[1], packageOf(libraryPackages, m[1]), app)
 	}
 	for _, m := range missingApp.FindAllStringSubmatch(e.Log, -1) {
-		name := m[1] + m[2]
-		add("%s is neither a dependency nor in this Erlang/OTP: take it off without of [toolchain.otp] in toolchain.toml, if it stands there, and run retort lock", name)
+		add("%s is neither a dependency nor in this Erlang/OTP: take it off without of [toolchain.otp] in toolchain.toml, if it stands there, and run retort lock", m[1]+m[2])
 	}
 	if foreignProgram.MatchString(e.Log) && err == nil {
 		add("it runs a program that it has compiled for %s: say method = \"emulate\" in [nif.%s.platform.%s] of toolchain.toml, or have it use $CC_FOR_BUILD for that program", foreign, app, foreign.Arch())

@@ -39,10 +39,10 @@ var editRuns = []struct {
 	real           bool   // with a real library among its own modules
 	edits          int
 }{
-	{"library", "one", true, 15},
+	{"library", "one", true, 30},
 	{"large", "one large", false, 20},
 	{"own", "one own", false, 40},
-	{"umbrella", "umbrella", false, 135},
+	{"umbrella", "umbrella", false, 120},
 }
 
 func (k *kit) testEdits(t *testing.T) {

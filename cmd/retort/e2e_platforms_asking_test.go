@@ -48,7 +48,7 @@ end
 	k.refuse(t, with(""), exitBuild, []string{"asking asked for the machine's architecture while it was compiled", "[nif.asking.platform." + arch + "]", "\"emulate\"", "\"cross\""}, at...)
 	k.refuse(t, with(asking), exitBuild, []string{"defined asked for", "[nif.defined.platform." + arch + "]"}, at...)
 	k.refuse(t, with(asking+method("defined", "emulate")), exitBuild, []string{"uname asked for", "[nif.uname.platform." + arch + "]"}, at...)
-	k.otherSays(t, with(asking+method("defined", "emulate")+uname), "-linux-gnu and "+arch+" and "+cpu(native()))
+	k.otherSays(t, with(asking+method("defined", "emulate")+uname), cpu(other())+"-unknown-linux-gnu and "+arch+" and "+cpu(native()))
 }
 
 // method is the [nif] table that says how an application comes to the other platform.
@@ -105,6 +105,6 @@ end
 	k.refuse(t, with("[nif.own]\n", config), exitBuild, asking, at...)
 	k.refuse(t, with(method("own", "emulate"), config), exitBuild, asking, at...)
 	k.refuse(t, with("", config), exitBuild, []string{"config/config.exs asks for the machine's architecture", "config/runtime.exs", "[platform." + arch + "]", "[nif.own.platform." + arch + "]"}, at...)
-	k.otherSays(t, with(method("own", "emulate"), asks), "on "+cpu(other())+"-")
+	k.otherSays(t, with(method("own", "emulate"), asks), "on "+cpu(other())+"-unknown-linux-gnu and none")
 	k.otherSays(t, with(method("own", "cross"), config), "no answer and "+cpu(native()))
 }
