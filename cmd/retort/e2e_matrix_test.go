@@ -108,7 +108,7 @@ var matrix = []struct {
 }{
 	{"hello", []string{"plain", "another user, cold", "another machine", "poisoned environment"}, nil, true},
 	{"shop", []string{"poisoned environment"}, []string{"another user, cold", "another machine"}, true},
-	{"umbrella", []string{"poisoned environment"}, []string{"another user, cold", "another machine"}, false},
+	{"umbrella", nil, []string{"another user, cold", "another machine", "poisoned environment"}, false},
 }
 
 // testMatrix builds each example under every variation: the release's
@@ -118,6 +118,9 @@ func (k *kit) testMatrix(t *testing.T) {
 	needTools(t, "taskset", "unshare", "setpriv", "nice")
 	for _, row := range matrix {
 		t.Run(row.example, func(t *testing.T) {
+			if len(row.variations) == 0 {
+				fixture.NeedNightly(t)
+			}
 			s := k.exampleFor(t, row.example)
 			dir := folder(t)
 			want, paths := k.build(t, start{dir: s.write(t, filepath.Join(dir, "ws"), writeOptions{}), home: k.seed}, "-o", filepath.Join(dir, "out"))
