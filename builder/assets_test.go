@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -178,11 +179,11 @@ func FuzzToolFrom(f *testing.F) {
 // serveBytes gives every recipe the same bytes.
 type serveBytes struct {
 	data  []byte
-	asked int
+	asked atomic.Int64
 }
 
 func (s *serveBytes) Fetch(_ context.Context, _ *layers.Recipe, to fetch.Sink, _ func(int64)) error {
-	s.asked++
+	s.asked.Add(1)
 	_, err := to.Write(s.data)
 	return err
 }
@@ -211,8 +212,8 @@ func TestRealiseNPM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if served.asked != 1 {
-		t.Errorf("one tarball was fetched %d times", served.asked)
+	if n := served.asked.Load(); n != 1 {
+		t.Errorf("one tarball was fetched %d times", n)
 	}
 	entries, err := store.Entries(t.Context(), got["npm:assets/node_modules/a"])
 	if err != nil {

@@ -29,6 +29,9 @@ type Builder struct {
 	// Emulated is what programs find in their environment besides if they run under
 	// an emulator. It is in no key.
 	Emulated []string
+	// Turns, if not nil, are shared with other builders of the same store that work
+	// at the same time: they take turns, and what several want is made by one.
+	Turns *Turns
 	// OnEvent, if not nil, is told what happens, from several goroutines at once.
 	OnEvent func(Event)
 	// OnWork, if not nil, is told what the store has of a plan before the rest is

@@ -1,6 +1,9 @@
 package builder
 
-import "github.com/retort-build/retort/layers"
+import (
+	"github.com/retort-build/retort/env"
+	"github.com/retort-build/retort/layers"
+)
 
 // EventKind says what happened to a step.
 type EventKind string
@@ -19,12 +22,13 @@ const (
 // Event is one thing that happened. It carries no time: whoever shows it knows
 // when it came.
 type Event struct {
-	Step  string
-	Kind  EventKind
-	What  layers.Kind // of the step's recipe
-	Key   layers.Key  // hit and done
-	Layer layers.Layer
-	Bytes int64 // fetching: arrived so far
-	Total int64 // fetching: 0 if not known
-	Err   error // failed and warning
+	Step     string
+	Platform env.Platform // of the step's recipe: what its layer is for, or env.Any
+	Kind     EventKind
+	What     layers.Kind // of the step's recipe
+	Key      layers.Key  // hit and done
+	Layer    layers.Layer
+	Bytes    int64 // fetching: arrived so far
+	Total    int64 // fetching: 0 if not known
+	Err      error // failed and warning
 }

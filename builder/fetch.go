@@ -36,11 +36,11 @@ func (b *Builder) fetch(ctx context.Context, r *layers.Recipe) error {
 		size = -1 // unknown: the digest alone decides
 	}
 	var arrived int64
-	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Total: a.Size})
+	b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind, Total: a.Size})
 	return FetchBlob(ctx, b.Store, a.Digest, size, func(to fetch.Sink) error {
 		return b.Fetcher.Fetch(ctx, r, to, func(n int64) {
 			arrived += n
-			b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Bytes: arrived, Total: a.Size})
+			b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind, Bytes: arrived, Total: a.Size})
 		})
 	})
 }

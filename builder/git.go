@@ -40,10 +40,10 @@ func (b *Builder) fetchGit(ctx context.Context, r *layers.Recipe) error {
 		return errNoFetcher
 	}
 	var arrived int64
-	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind})
+	b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind})
 	return b.Git.Fetch(ctx, source, func(n int64) {
 		arrived += n
-		b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Bytes: arrived})
+		b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind, Bytes: arrived})
 	})
 }
 

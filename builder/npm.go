@@ -78,11 +78,11 @@ func (b *Builder) fetchNPM(ctx context.Context, r *layers.Recipe) error {
 		return errNoFetcher
 	}
 	var arrived int64
-	b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind})
+	b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind})
 	blob, _, err := Ingest(ctx, b.Store, r.Archive.Digest, func(to fetch.Sink) error {
 		return b.Fetcher.Fetch(ctx, r, to, func(n int64) {
 			arrived += n
-			b.event(Event{Step: r.Name, Kind: Fetching, What: r.Kind, Bytes: arrived})
+			b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Fetching, What: r.Kind, Bytes: arrived})
 		})
 	})
 	if err != nil {

@@ -8,14 +8,9 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/retort-build/retort/layers"
 )
-
-// fetchAhead is how many downloads may run beside the jobs: fetching waits for
-// the network, jobs for the processor.
-const fetchAhead = 8
 
 // Realise makes the layer of every recipe of the plan, taking from the store
 // what it has, and returns them by step name. The first failure cancels the
@@ -48,10 +43,10 @@ func (b *Builder) realise(ctx context.Context, plan layers.Plan, known hits) (ma
 		switch {
 		case f.err == nil:
 			done[r.Name], known[f.key] = f.layer, f.layer
-			b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: f.key, Layer: f.layer})
+			b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Hit, What: r.Kind, Key: f.key, Layer: f.layer})
 		case errors.Is(f.err, layers.ErrNotFound), errors.Is(f.err, errInputMissing):
 			missing = append(missing, &task{recipe: r, finished: make(chan struct{})})
-			b.event(Event{Step: r.Name, Kind: Planned, What: r.Kind})
+			b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Planned, What: r.Kind})
 		default:
 			return nil, fmt.Errorf("look up %s: %w", r.Name, f.err)
 		}
@@ -145,9 +140,11 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 	for _, t := range tasks {
 		byName[t.recipe.Name] = t
 	}
-	jobs := &queue{free: b.jobs()}
+	turns := b.Turns
+	if turns == nil {
+		turns = NewTurns(b.jobs())
+	}
 	chain := chains(tasks)
-	fetches := semaphore.NewWeighted(int64(b.jobs() + fetchAhead))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, t := range bySize(tasks) {
 		group.Go(func() error {
@@ -169,12 +166,9 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 			for _, name := range t.recipe.Work {
 				place.bytes += inputs[name].Size
 			}
-			turn := func(ctx context.Context) (func(), error) {
-				return sync.OnceFunc(jobs.release), jobs.acquire(ctx, place)
-			}
-			layer, err := b.step(ctx, t.recipe, inputs, turn, fetches)
+			layer, err := b.step(ctx, t.recipe, inputs, turns, place)
 			if err != nil {
-				b.event(Event{Step: t.recipe.Name, Kind: Failed, What: t.recipe.Kind, Err: err})
+				b.event(Event{Step: t.recipe.Name, Platform: t.recipe.Platform, Kind: Failed, What: t.recipe.Kind, Err: err})
 				return err
 			}
 			t.layer = layer
@@ -187,37 +181,41 @@ func (b *Builder) realiseMissing(ctx context.Context, tasks []*task, have map[st
 
 // step realises one recipe whose inputs are there. Its key is known only now,
 // and the store may have it after all: an input that came out as before cuts
-// the work off here. Before it works it waits for its turn.
-func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, turn func(context.Context) (idle func(), err error), fetches *semaphore.Weighted) (layers.Layer, error) {
-	layer, key, err := b.lookup(ctx, r, inputs)
+// the work off here, and so does another builder that made it meanwhile.
+func (b *Builder) step(ctx context.Context, r *layers.Recipe, inputs map[string]layers.Layer, turns *Turns, place rank) (layer layers.Layer, err error) {
+	key, _, err := layers.KeyOf(r, inputs)
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	done, err := turns.claim(ctx, key)
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	defer func() { done(err) }()
+	layer, key, err = b.lookup(ctx, r, inputs)
 	if err == nil {
-		b.event(Event{Step: r.Name, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
+		b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Hit, What: r.Kind, Key: key, Layer: layer})
 		return layer, nil
 	}
 	if !errors.Is(err, layers.ErrNotFound) {
 		return layers.Layer{}, fmt.Errorf("look up %s: %w", r.Name, err)
 	}
 	if r.Archive.Digest != "" || r.Kind == layers.UnpackGit {
-		if err := fetches.Acquire(ctx, 1); err != nil {
-			return layers.Layer{}, err
-		}
-		err := b.fetch(ctx, r)
-		fetches.Release(1)
-		if err != nil {
+		if err := turns.fetch(ctx, func() error { return b.fetch(ctx, r) }); err != nil {
 			return layers.Layer{}, fmt.Errorf("fetch %s: %w", r.Name, err)
 		}
 	}
-	idle, err := turn(ctx)
-	if err != nil {
+	if err := turns.jobs.acquire(ctx, place); err != nil {
 		return layers.Layer{}, err
 	}
+	idle := sync.OnceFunc(turns.jobs.release)
 	defer idle()
-	b.event(Event{Step: r.Name, Kind: Running, What: r.Kind})
+	b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Running, What: r.Kind})
 	layer, err = b.make(ctx, key, r, inputs, idle)
 	if err != nil {
 		return layers.Layer{}, fmt.Errorf("realise %s: %w", r.Name, err)
 	}
-	b.event(Event{Step: r.Name, Kind: Done, What: r.Kind, Key: key, Layer: layer})
+	b.event(Event{Step: r.Name, Platform: r.Platform, Kind: Done, What: r.Kind, Key: key, Layer: layer})
 	return layer, nil
 }
 
