@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/env"
@@ -85,26 +88,26 @@ func buildRelease(ctx context.Context, t *terminal, o buildOptions) (buildResult
 	if err != nil {
 		return none, err
 	}
+	if o.group, err = t.newGroup(o.sessionFlags, len(platforms)); err != nil {
+		return none, err
+	}
+	defer o.group.progress.close()
 	var all []*finished
 	defer func() {
 		for _, f := range all {
 			f.close()
 		}
 	}()
-	for i, p := range platforms {
-		if len(platforms) > 1 {
-			t.say("platform %d of %d: %s", i+1, len(platforms), p)
-		}
+	for _, p := range platforms {
 		o.platform = string(p)
-		f, err := buildFor(ctx, t, o)
+		f, err := t.begin(ctx, o)
 		if err != nil {
 			return none, err
 		}
 		all = append(all, f)
-		if i < len(platforms)-1 {
-			f.progress.close()
-			f.progress.summary()
-		}
+	}
+	if err := t.finish(ctx, all); err != nil {
+		return none, err
 	}
 	outputs, err := writeOutputs(ctx, all, registry.Format(o.format))
 	if err != nil {
@@ -113,10 +116,10 @@ func buildRelease(ctx context.Context, t *terminal, o buildOptions) (buildResult
 	if err := rememberBuilds(ctx, all, o.root); err != nil {
 		return none, err
 	}
-	first, last := all[0], all[len(all)-1]
-	last.progress.phase("finished")
-	last.progress.close()
-	last.progress.summary()
+	first := all[0]
+	o.group.progress.phase("finished")
+	o.group.progress.close()
+	o.group.progress.summary()
 	for _, f := range all {
 		for _, note := range f.notes {
 			t.say("note: %s", note)
@@ -147,43 +150,61 @@ func (f *finished) close() {
 	f.session.close()
 }
 
-// buildFor builds the release for one platform.
-func buildFor(ctx context.Context, t *terminal, o buildOptions) (_ *finished, err error) {
+// begin opens what builds the release for one platform.
+func (t *terminal) begin(ctx context.Context, o buildOptions) (*finished, error) {
 	s, err := t.session(ctx, o.sessionFlags)
 	if err != nil {
 		return nil, err
 	}
 	f := &finished{session: s, dir: filepath.Join(s.dir, "dist")}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
 	if o.out != "" {
 		// As with go build -C: every path is relative to the folder of -C.
 		if f.dir = o.out; !filepath.IsAbs(f.dir) {
 			f.dir = filepath.Join(s.dir, f.dir)
 		}
 	}
-	// What git says of the source it says of the source that is listed now.
-	var atErr error
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		f.at, atErr = s.commit(ctx)
-	}()
-	defer func() { <-asked }()
-	app, err := s.app(ctx)
+	return f, nil
+}
+
+// finish builds the releases, all at the same time: what several need is made once.
+// Its error is that of the first which failed by itself.
+func (t *terminal) finish(ctx context.Context, all []*finished) error {
+	errs := make([]error, len(all))
+	building, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	for i, f := range all {
+		group.Go(func() {
+			if errs[i] = f.build(building); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+	var first error
+	for i, f := range all {
+		if errs[i] != nil && (first == nil || errors.Is(first, context.Canceled)) {
+			first = errs[i]
+			t.report(f.config.Platform)
+		}
+	}
+	return first
+}
+
+func (f *finished) build(ctx context.Context) error {
+	l, err := f.source(ctx, f.workspace)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if <-asked; atErr != nil {
-		return nil, atErr
+	f.at = l.at
+	f.compileMode(f.at)
+	app, err := f.appOf(ctx, l.files)
+	if err != nil {
+		return err
 	}
-	s.compileMode(f.at)
-	s.builder.OnWork = func(have map[string]layers.Layer) { f.ahead.Go(func() { s.readAhead(ctx, have) }) }
-	f.Built, err = s.builder.Release(ctx, app, s.config.Release.Name)
-	return f, err
+	f.builder.OnWork = func(have map[string]layers.Layer) { f.ahead.Go(func() { f.readAhead(ctx, have) }) }
+	f.Built, err = f.builder.Release(ctx, app, f.config.Release.Name)
+	return err
 }
 
 // rememberBuilds keeps what the builds were made from: for gc, which spares the
@@ -193,15 +214,19 @@ func rememberBuilds(ctx context.Context, all []*finished, root *layers.ProjectRo
 	if root == nil && len(all) == 1 && all[0].config.Cell == (env.Cell{}) && !all[0].news() {
 		return nil
 	}
-	for _, f := range all {
-		f.progress.phase("remember the build")
-		of := root
-		if of == nil {
-			of = &layers.ProjectRoot{For: string(f.config.Platform)}
-		}
-		if err := f.remember(ctx, f.Built, of); err != nil {
-			return err
-		}
+	all[0].progress.phase("remember the build")
+	group, ctx := errgroup.WithContext(ctx)
+	if root != nil {
+		group.SetLimit(1) // all add to it
 	}
-	return nil
+	for _, f := range all {
+		group.Go(func() error {
+			of := root
+			if of == nil {
+				of = &layers.ProjectRoot{For: string(f.config.Platform)}
+			}
+			return f.remember(ctx, f.Built, of)
+		})
+	}
+	return group.Wait()
 }

@@ -43,7 +43,7 @@ func TestExplainWithoutToolchain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &session{workspace: w, progress: progress, builder: &builder.Builder{Store: w.store, Fetcher: noFetcher{t}, Open: w.openSource}}
+	s := &session{workspace: w, group: &group{progress: progress}, builder: &builder.Builder{Store: w.store, Fetcher: noFetcher{t}, Open: w.openSource}}
 	defer s.close()
 	for _, step := range []string{"source:otp", "otp:configure", builder.StepProject} {
 		if err := s.explain(t.Context(), term, step, false); err != nil {

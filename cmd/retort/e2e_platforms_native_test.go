@@ -103,8 +103,14 @@ func (k *kit) testForeignNIF(t *testing.T) {
 	arch := other().Arch()
 	t.Run("cross", func(t *testing.T) { runs(t, with(t, nil)) })
 	t.Run("ignores CC", func(t *testing.T) {
-		refused(t, with(t, stubborn), "compile:"+arch+": priv/own.so is for "+native().Arch()+", and the release for "+string(other()),
-			other().Triplet()+"-gcc", "[nif.APP.platform."+arch+"]", "retort shell --platform "+string(other())+" --at compile:"+arch)
+		words := []string{
+			"compile:" + arch + ": priv/own.so is for " + native().Arch() + ", and the release for " + string(other()),
+			other().Triplet() + "-gcc", "[nif.APP.platform." + arch + "]", "retort shell --platform " + string(other()) + " --at compile:" + arch,
+		}
+		refused(t, with(t, stubborn), words...)
+		t.Run("among others", func(t *testing.T) {
+			k.refuse(t, with(t, stubborn), exitBuild, words, "build", "--platform", "all")
+		})
 		t.Run("told", func(t *testing.T) {
 			runs(t, with(t, manifest(fmt.Sprintf("[platform.%s.nif.own.env]\nCOMPILER = %q\n", arch, other().Triplet()+"-gcc"))))
 		})

@@ -59,14 +59,16 @@ func writeOutputs(ctx context.Context, all []*finished, format registry.Format) 
 	if done, ok := record.load(first.settings.home); ok {
 		return done, nil
 	}
-	var done []outputFile
-	var images []registry.Image
-	for _, f := range all {
-		archive, image, err := f.pack(ctx, format)
-		if err != nil {
-			return nil, err
-		}
-		done, images = append(done, archive), append(images, image)
+	done, images := make([]outputFile, len(all)), make([]registry.Image, len(all))
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i, f := range all {
+		group.Go(func() (err error) {
+			done[i], images[i], err = f.pack(groupCtx, format)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	written, err := first.writeImages(ctx, images)
 	if err != nil {

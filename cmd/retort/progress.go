@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/retort-build/retort/builder"
+	"github.com/retort-build/retort/env"
 	"github.com/retort-build/retort/layers"
 )
 
@@ -23,9 +24,11 @@ type progress struct {
 	t     *terminal
 	mode  string // "tty", "plain", "json" or "quiet"
 	start time.Time
+	// several platforms are built for: steps are named with theirs.
+	several bool
 
 	mu      sync.Mutex
-	steps   map[string]*stepState
+	steps   map[string]*stepState // by label
 	order   []string
 	arrived int64 // bytes of all downloads
 	after   string
@@ -86,20 +89,31 @@ func (p *progress) event(e builder.Event) {
 		p.t.warn("%s", printable(e.Err.Error()))
 		return
 	}
+	label := p.label(e.Step, e.Platform)
 	p.mu.Lock()
-	s := p.steps[e.Step]
+	s := p.steps[label]
 	if s == nil {
 		s = &stepState{kind: e.What}
-		p.steps[e.Step] = s
-		p.order = append(p.order, e.Step)
+		p.steps[label] = s
+		p.order = append(p.order, label)
 	}
 	first := s.state != e.Kind
-	if s.state != builder.Done || e.Kind != builder.Hit { // a later plan has it, because it was done
+	known := s.state == builder.Done && e.Kind == builder.Hit || // a later plan has it, because it was done
+		s.state != "" && e.Kind == builder.Planned // by another plan, too
+	if !known {
 		p.enter(s, e)
 	}
 	took := s.ended.Sub(s.since)
 	p.mu.Unlock()
-	p.report(e, first, took)
+	p.report(label, e, first, took)
+}
+
+// label is what people know a step by.
+func (p *progress) label(step string, of env.Platform) string {
+	if p.several && of != "" && of != env.Any {
+		return fmt.Sprintf("%s (%s)", step, of)
+	}
+	return step
 }
 
 // enter notes where a step is now.
@@ -118,31 +132,32 @@ func (p *progress) enter(s *stepState, e builder.Event) {
 }
 
 // report prints what is worth a line of its own.
-func (p *progress) report(e builder.Event, first bool, took time.Duration) {
+func (p *progress) report(label string, e builder.Event, first bool, took time.Duration) {
 	switch {
 	case p.mode == "json":
 		p.json(e, first)
 	case p.mode == "quiet" || e.What != layers.Run:
 		return
 	case e.Kind == builder.Running && p.mode == "plain":
-		p.t.say("%s ...", e.Step)
+		p.t.say("%s ...", label)
 	case e.Kind == builder.Done:
-		p.t.say("%s: done in %s", e.Step, seconds(took))
+		p.t.say("%s: done in %s", label, seconds(took))
 	}
 }
 
 // progressEvent is one line of --progress=json, on stderr. Times are
 // milliseconds since the command began.
 type progressEvent struct {
-	Time   int64  `json:"ms"`
-	Step   string `json:"step"`
-	Event  string `json:"event"`
-	Kind   string `json:"kind"`
-	Key    string `json:"key,omitempty"`
-	DiffID string `json:"diffID,omitempty"`
-	Bytes  int64  `json:"bytes,omitempty"`
-	Total  int64  `json:"total,omitempty"`
-	Error  string `json:"error,omitempty"`
+	Time     int64  `json:"ms"`
+	Step     string `json:"step"`
+	Platform string `json:"platform,omitempty"` // what the step's layer is for
+	Event    string `json:"event"`
+	Kind     string `json:"kind"`
+	Key      string `json:"key,omitempty"`
+	DiffID   string `json:"diffID,omitempty"`
+	Bytes    int64  `json:"bytes,omitempty"`
+	Total    int64  `json:"total,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 func (p *progress) json(e builder.Event, first bool) {
@@ -151,7 +166,7 @@ func (p *progress) json(e builder.Event, first bool) {
 		return
 	}
 	line := progressEvent{
-		Time: time.Since(p.start).Milliseconds(), Step: e.Step, Event: string(e.Kind), Kind: string(e.What),
+		Time: time.Since(p.start).Milliseconds(), Step: e.Step, Platform: string(e.Platform), Event: string(e.Kind), Kind: string(e.What),
 		Key: string(e.Key), DiffID: e.Layer.DiffID.String(), Bytes: e.Bytes, Total: e.Total,
 	}
 	if e.Err != nil {
@@ -249,13 +264,17 @@ func (p *progress) summary() {
 			ran = append(ran, name)
 		}
 	}
+	width := 16
+	for _, name := range ran {
+		width = max(width, len(name))
+	}
 	if unpacked > 0 {
-		p.t.say("  %-16s %8s  (%d packages, summed over jobs)", "unpack", seconds(unpack), unpacked)
+		p.t.say("  %-*s %8s  (%d packages, summed over jobs)", width, "unpack", seconds(unpack), unpacked)
 	}
 	sort.SliceStable(ran, func(i, j int) bool { return p.steps[ran[i]].since.Before(p.steps[ran[j]].since) })
 	for _, name := range ran {
 		s := p.steps[name]
-		p.t.say("  %-16s %8s", name, seconds(s.ended.Sub(s.since)))
+		p.t.say("  %-*s %8s", width, name, seconds(s.ended.Sub(s.since)))
 	}
 	fetched := ""
 	if p.arrived > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +18,38 @@ type sessionFlags struct {
 	jobs                             int
 	verbose                          bool
 	incremental                      *bool // nil: if the work tree is not a clean commit
+	group                            *group
+}
+
+// A group is what the sessions of one build share, which work at the same time.
+type group struct {
+	progress *progress
+	turns    *builder.Turns
+	source   func(context.Context, *workspace) (listing, error) // the same for all
+}
+
+// newGroup begins a build for a number of platforms.
+func (t *terminal) newGroup(o sessionFlags, platforms int) (*group, error) {
+	p, err := newProgress(t, o.progress)
+	if err != nil {
+		return nil, err
+	}
+	p.several = platforms > 1
+	var once sync.Once
+	var l listing
+	source := func(ctx context.Context, w *workspace) (listing, error) {
+		once.Do(func() { l, err = w.list(ctx) })
+		return l, err
+	}
+	return &group{progress: p, turns: builder.NewTurns(o.atOnce()), source: source}, nil
+}
+
+// atOnce is how many steps run at the same time.
+func (o sessionFlags) atOnce() int {
+	if o.jobs < 1 {
+		return runtime.NumCPU()
+	}
+	return o.jobs
 }
 
 func (o *sessionFlags) register(fs *flag.FlagSet) {
@@ -36,8 +69,8 @@ func (o *sessionFlags) register(fs *flag.FlagSet) {
 // A session is a workspace with a builder and its progress on the terminal.
 type session struct {
 	*workspace
+	*group
 	builder     *builder.Builder
-	progress    *progress
 	incremental *bool
 	trees       sync.Map // registry.Tree by DiffID, read ahead
 }
@@ -47,10 +80,7 @@ func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	t.platform = ""
-	if p != native() {
-		t.platform = p
-	}
+	t.report(p)
 	w, err := t.open(ctx, p, o.target, o.with)
 	if err != nil {
 		return nil, err
@@ -58,18 +88,19 @@ func (t *terminal) session(ctx context.Context, o sessionFlags) (*session, error
 	for _, warning := range w.store.Warnings() {
 		t.warn("%s", warning)
 	}
-	progress, err := newProgress(t, o.progress)
-	if err != nil {
-		w.close()
+	if o.group == nil {
+		if o.group, err = t.newGroup(o, 1); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	s := &session{workspace: w, group: o.group, incremental: o.incremental}
+	if s.builder, err = w.builder(s.progress, o.atOnce(), o.verbose); err != nil {
+		s.close()
 		return nil, err
 	}
-	b, err := w.builder(progress, o.jobs, o.verbose)
-	if err != nil {
-		progress.close()
-		w.close()
-		return nil, err
-	}
-	return &session{workspace: w, builder: b, progress: progress, incremental: o.incremental}, nil
+	s.builder.Turns = s.turns
+	return s, nil
 }
 
 // compileMode settles whether the application is compiled incrementally: what
@@ -89,12 +120,12 @@ func (s *session) close() {
 // plan asks Mix about the project, if the store does not know the answer, and
 // returns the plan of the release.
 func (s *session) plan(ctx context.Context) (builder.Built, error) {
-	at, err := s.commit(ctx)
+	l, err := s.source(ctx, s.workspace)
 	if err != nil {
 		return builder.Built{}, err
 	}
-	s.compileMode(at)
-	app, err := s.app(ctx)
+	s.compileMode(l.at)
+	app, err := s.appOf(ctx, l.files)
 	if err != nil {
 		return builder.Built{}, err
 	}

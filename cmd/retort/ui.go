@@ -31,7 +31,7 @@ type terminal struct {
 	err *os.File
 	dir string // the folder commands work in: -C
 
-	platform env.Platform // that is built for, if it is not this machine's
+	platform env.Platform // that errors are of, if it is not this machine's
 
 	mu     sync.Mutex
 	status string // what the status line shows now, if any
@@ -230,6 +230,14 @@ func (t *terminal) userFailed(e *builder.ExitError) {
 		t.hint("%s", hint)
 	}
 	t.hint("%s", t.shellAt(e.Step))
+}
+
+// report says which platform errors are of from now on.
+func (t *terminal) report(p env.Platform) {
+	t.platform = ""
+	if p != native() {
+		t.platform = p
+	}
 }
 
 // shellAt is the command that enters a step of the build.

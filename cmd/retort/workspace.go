@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-build/retort/builder"
 	"github.com/retort-build/retort/builder/sandbox"
@@ -111,15 +112,12 @@ func (w *workspace) builder(p *progress, jobs int, verbose bool) (*builder.Build
 	if err != nil {
 		return nil, err
 	}
-	if jobs < 1 {
-		jobs = runtime.NumCPU()
-	}
 	b := &builder.Builder{
 		Store: w.store, Engine: sandbox.New(), Fetcher: fetcher, Git: w.settings.gitCache(), Open: w.openSource, Jobs: jobs, Project: w.dir, OnEvent: p.event,
 		Emulated: emulated(w.config.Toolchain.OTP.Version),
 	}
 	if verbose {
-		b.Log = p.log
+		b.Log = func(step string) io.Writer { return p.log(p.label(step, w.config.Platform)) }
 	}
 	return b, nil
 }
@@ -135,20 +133,51 @@ func (w *workspace) openSource(r *layers.Recipe, f layers.SourceFile) (io.ReadCl
 	return os.Open(filepath.Join(w.dir, filepath.FromSlash(f.Path)))
 }
 
-// app lists the project's source and gathers what its plan is made from.
-func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
+// A listing is the project's source as it was at one time.
+type listing struct {
+	files []layers.SourceFile
+	at    commit
+}
+
+func (w *workspace) list(ctx context.Context) (listing, error) {
+	var l listing
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		l.at, err = w.commit(ctx)
+		return err
+	})
+	group.Go(func() (err error) {
+		l.files, err = w.files(ctx)
+		return err
+	})
+	return l, group.Wait()
+}
+
+// files lists the files of the project's source.
+func (w *workspace) files(ctx context.Context) ([]layers.SourceFile, error) {
 	stamps := filepath.Join(w.settings.home, "stamps")
 	if err := os.MkdirAll(stamps, 0o755); err != nil {
-		return builder.MixApp{}, err
+		return nil, err
 	}
 	cache := source.OpenCache(filepath.Join(stamps, digest.FromString(w.dir).Encoded()))
 	files, err := source.List(ctx, w.dir, cache)
 	if err != nil {
+		return nil, err
+	}
+	return files, cache.Save()
+}
+
+// app is appOf the source as it is now.
+func (w *workspace) app(ctx context.Context) (builder.MixApp, error) {
+	files, err := w.files(ctx)
+	if err != nil {
 		return builder.MixApp{}, err
 	}
-	if err := cache.Save(); err != nil {
-		return builder.MixApp{}, err
-	}
+	return w.appOf(ctx, files)
+}
+
+// appOf gathers what the plan of the project with these files is made from.
+func (w *workspace) appOf(ctx context.Context, files []layers.SourceFile) (builder.MixApp, error) {
 	if !slices.ContainsFunc(files, func(f layers.SourceFile) bool { return f.Path == "mix.exs" }) {
 		return builder.MixApp{}, fmt.Errorf("%s has no mix.exs, or .gitignore excludes it: retort builds Mix projects", w.dir)
 	}
