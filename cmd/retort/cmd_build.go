@@ -106,7 +106,9 @@ func buildRelease(ctx context.Context, t *terminal, o buildOptions) (buildResult
 		}
 		all = append(all, f)
 	}
-	if err := t.finish(ctx, all); err != nil {
+	building, cancel := context.WithCancel(ctx)
+	defer cancel() // before what reads ahead is waited for
+	if err := t.finish(building, cancel, all); err != nil {
 		return none, err
 	}
 	outputs, err := writeOutputs(ctx, all, registry.Format(o.format))
@@ -166,16 +168,14 @@ func (t *terminal) begin(ctx context.Context, o buildOptions) (*finished, error)
 	return f, nil
 }
 
-// finish builds the releases, all at the same time: what several need is made once.
-// Its error is that of the first which failed by itself.
-func (t *terminal) finish(ctx context.Context, all []*finished) error {
+// finish builds the releases, all at the same time: what several need is made once. A
+// failure cancels the others; the error is that of the first which failed by itself.
+func (t *terminal) finish(ctx context.Context, cancel func(), all []*finished) error {
 	errs := make([]error, len(all))
-	building, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var group sync.WaitGroup
 	for i, f := range all {
 		group.Go(func() {
-			if errs[i] = f.build(building); errs[i] != nil {
+			if errs[i] = f.build(ctx); errs[i] != nil {
 				cancel()
 			}
 		})
