@@ -240,7 +240,8 @@ const (
 )
 
 // crossFiles put the platform's compilers, with the sysroot and the specs of all
-// compilers, where PATH finds them first.
+// compilers, where PATH finds them first. They start programs with the code that the
+// sysroot's C library has for it: that of Debian's cross compilers has a note besides.
 func crossFiles(p env.Platform) map[string][]byte {
 	triplet := p.Triplet()
 	out := map[string][]byte{
@@ -279,7 +280,28 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 `, gnuArch(p), triplet, layers.SysrootDir),
 	}
-	maps.Copy(out, crossTools(p, "-specs=/"+specsFile))
+	options := append([]string{"-specs=/" + specsFile, "-B" + layers.SysrootDir + "/usr/lib/" + triplet}, prefixMaps(triplet)...)
+	maps.Copy(out, crossTools(p, options...))
+	return out
+}
+
+// prefixMaps have a cross compiler write of headers where they lie on the platform
+// itself, into what debuggers read and __FILE__, so that what it makes is what the
+// platform's own compiler makes. Of several that match GCC takes the last.
+func prefixMaps(triplet string) []string {
+	cross, own := "/usr/"+triplet+"/include/", "/usr/include/"+triplet+"/"
+	maps := [][2]string{{layers.SysrootDir, ""}, {"/usr/lib/gcc-cross/", "/usr/lib/gcc/"}, {cross, "/usr/include/"}}
+	for _, dir := range []string{"asm/", "bits/", "gnu/", "sys/"} {
+		maps = append(maps, [2]string{cross + dir, own + dir})
+	}
+	for version := 10; version <= 20; version++ { // of GCC
+		dir := fmt.Sprintf("c++/%d/", version)
+		maps = append(maps, [2]string{cross + dir + triplet + "/", own + dir})
+	}
+	var out []string
+	for _, m := range maps {
+		out = append(out, "-ffile-prefix-map="+m[0]+"="+m[1])
+	}
 	return out
 }
 
