@@ -106,9 +106,10 @@ const specsFile = "retort/gcc.specs"
 // specs close what makes GCC's result depend on more than its input. Code for
 // the processor that happens to compile is no code for the one that runs it:
 // "native" is what every processor of the platform has. The seed of names and
-// sections that must be unique is the source's path instead of chance.
+// sections that must be unique is the source's path instead of chance. A compiler
+// that can offload to other processors says so in what debuggers read.
 const specs = `*self_spec:
-+ %{march=native:%n-march=native left out: code for every processor of the platform is made} %<march=native %{mtune=native:%n-mtune=native left out} %<mtune=native
++ %{march=native:%n-march=native left out: code for every processor of the platform is made} %<march=native %{mtune=native:%n-mtune=native left out} %<mtune=native %<foffload-options=-l_GCC_m
 
 *cc1_options:
 + %{!frandom-seed*:%{!fltrans:%{!fwpa*:-frandom-seed=%i}}}

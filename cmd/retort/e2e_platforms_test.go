@@ -252,6 +252,11 @@ func sameCode(t *testing.T, a, b string) {
 		eachEntry(t, path, func(h *tar.Header, content []byte) {
 			if _, is, _ := elf.Read(bytes.NewReader(content)); is || strings.HasPrefix(string(content), "!<arch>") {
 				native[h.Name] = true
+				for _, place := range []string{"/sysroot", "gcc-cross"} {
+					if bytes.Contains(content, []byte(place)) {
+						t.Errorf("%s of %s says %q, which is where it was compiled", h.Name, filepath.Base(path), place)
+					}
+				}
 			}
 		})
 	}
